@@ -1,0 +1,1 @@
+"""What devices, processor and dashboard must agree on, and the broker's own setup."""

@@ -1,0 +1,148 @@
+"""Typed YAML files whose every fault is told with its line and the nearest valid name."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec.structs import fields
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+T = TypeVar("T")
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong in a file, and where."""
+
+    path: str
+    line: int | None
+    text: str
+
+    def __str__(self) -> str:
+        place = self.path if self.line is None else f"{self.path}:{self.line}"
+        return f"{place}: {self.text}"
+
+
+class SettingsError(Exception):
+    """A settings file cannot be used; `faults` says everything that is wrong in it."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = faults
+
+
+class SettingsFile:
+    """A YAML file read once: its tree, and the line of every place in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.tree: Any = None
+        self._plain: Any = None
+
+    def read(self) -> "SettingsFile":
+        """Parse the file; raises SettingsError where it is absent or not YAML."""
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise self._error(None, "no such file; `steam check --help` shows examples") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._error(None, f"cannot be read: {error}") from None
+        return self.parse(text)
+
+    def parse(self, text: str) -> "SettingsFile":
+        """Parse `text` as this file's content; raises SettingsError where it is not YAML."""
+        try:
+            self.tree = YAML(typ="rt").load(text)
+            self._plain = YAML(typ="safe", pure=True).load(text)
+        except MarkedYAMLError as error:
+            mark = error.problem_mark
+            line = None if mark is None else mark.line + 1
+            raise self._error(line, f"not YAML: {error.problem}") from None
+        if self.tree is None:
+            self.tree = self._plain = {}
+        return self
+
+    def decode(self, kind: type[T]) -> T:
+        """Convert the tree to `kind`, refusing unknown keys; raises SettingsError."""
+        faults = list(self._faults(self._plain, kind, ()))
+        if faults:
+            raise SettingsError(faults)
+        return msgspec.convert(self._plain, kind)
+
+    def _faults(self, node: Any, kind: Any, place: Place) -> Iterator[Fault]:
+        kind = _without_none(kind, node)
+        origin = get_origin(kind)
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            yield from self._struct_faults(node, kind, place)
+        elif origin in (list, tuple) and isinstance(node, list):
+            for index, child in enumerate(node):
+                yield from self._faults(child, get_args(kind)[0], (*place, index))
+        elif origin is dict and isinstance(node, dict):
+            for key, child in node.items():
+                yield from self._faults(child, get_args(kind)[1], (*place, key))
+        else:
+            yield from self._leaf_faults(node, kind, place)
+
+    def _struct_faults(
+        self, node: Any, kind: type[msgspec.Struct], place: Place
+    ) -> Iterator[Fault]:
+        if not isinstance(node, dict):
+            yield self.fault(place, f"{_name(place)} must be a mapping with keys")
+            return
+        known = {field.encode_name: field for field in fields(kind)}
+        for key, child in node.items():
+            if key in known:
+                yield from self._faults(child, known[key].type, (*place, key))
+            else:
+                yield self.fault((*place, key), f"unknown key {key!r}{nearest(str(key), known)}")
+        for name, field in known.items():
+            if field.required and name not in node:
+                yield self.fault(place, f"{_name(place)} needs the key {name!r}")
+
+    def _leaf_faults(self, node: Any, kind: Any, place: Place) -> Iterator[Fault]:
+        try:
+            msgspec.convert(node, kind)
+        except msgspec.ValidationError as error:
+            text = str(error).split(" - at `")[0]
+            yield self.fault(place, f"{_name(place)}: {text[:1].lower()}{text[1:]}")
+
+    def fault(self, place: Place, text: str) -> Fault:
+        """A fault at a place of the tree, such as ("boilers", 0, "pmta_bar")."""
+        return Fault(str(self.path), self.line_of(place), text)
+
+    def line_of(self, place: Place) -> int | None:
+        """The line (from 1) of a place in the tree; its nearest parent's where unknown."""
+        line, node = 1, self.tree
+        for step in place:
+            marks = getattr(node, "lc", None)
+            if marks is None or marks.data is None or step not in marks.data:
+                return line
+            line = marks.data[step][0] + 1
+            node = node[step]
+        return line
+
+    def _error(self, line: int | None, text: str) -> SettingsError:
+        return SettingsError([Fault(str(self.path), line, text)])
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the valid name nearest to `name`, or nothing."""
+    close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _without_none(kind: Any, node: Any) -> Any:
+    """The one struct or list that `X | None` stands for, where a value is given."""
+    choices = [choice for choice in get_args(kind) if choice is not NoneType]
+    optional = NoneType in get_args(kind) and len(choices) == 1
+    return choices[0] if optional and node is not None else kind
+
+
+def _name(place: Place) -> str:
+    return ".".join(str(step) for step in place) or "the file"

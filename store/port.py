@@ -1,0 +1,114 @@
+"""The port to the time-series store, and what it answers."""
+
+from typing import Protocol
+
+import msgspec
+
+from bridge.records import AlarmEvent, Batch, DeviceStatus, Rows
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """For how many days each bucket keeps its data; None keeps it for ever."""
+
+    raw_days: int | None = 90
+    rollup_days: int | None = 5 * 365
+    events_days: int | None = None
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """One value of one metric: its time (epoch µs), the value, and its OPC code."""
+
+    at_us: int
+    value: float
+    quality: int = 192
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric over a span, within a point budget, never losing a minimum or maximum.
+
+    All lists have the same length, ordered by time. `step_us` is 0 where the points are
+    the stored rows themselves (then min, max, mean and last are equal and count is 1);
+    else each point is a bucket of that many µs, aligned to the epoch, `times_us` its
+    start, and buckets without a value are left out.
+    """
+
+    metric: str
+    step_us: int
+    times_us: list[int]
+    minimum: list[float]
+    maximum: list[float]
+    mean: list[float]
+    last: list[float]
+    count: list[int]
+
+
+class BatchMinute(msgspec.Struct, frozen=True, kw_only=True):
+    """What was processed in one minute: the sums of its flushes."""
+
+    batch_id: str
+    flushes: int
+    rows: int
+    messages: int
+    bytes: int
+    quarantined: int
+    lag_ms_max: int
+    first_at_us: int
+    last_at_us: int
+
+
+class Store(Protocol):
+    """A time-series store: written by recorders, read by dashboards and on take-over.
+
+    Every method raises StoreError (store/errors.py) and nothing of the vendor's. Spans
+    are half-open [start_us, end_us) in epoch µs. Writing the same record again changes
+    nothing; a row's identity is its series and its time.
+    """
+
+    def open(self) -> None:
+        """Get ready to be used; does not fail where the server is away."""
+
+    def close(self) -> None:
+        """Give back connections and files."""
+
+    def init(self, retention: Retention) -> list[str]:
+        """Make the buckets or tables; returns a sentence per thing made or changed."""
+
+    def check(self) -> str:
+        """Test reachability, account and buckets; returns the server's name and version."""
+
+    def write(self, batch: Batch) -> None:
+        """Store all of the batch durably, or raise; what was written stays valid."""
+
+    def latest(self, site: str, boiler: str) -> dict[str, Reading]:
+        """The newest value of each metric of a boiler (at most a day old)."""
+
+    def series(  # noqa: PLR0913 - a span, a place and a budget
+        self,
+        site: str,
+        boiler: str,
+        metrics: list[str],
+        start_us: int,
+        end_us: int,
+        points: int,
+    ) -> list[Series]:
+        """Each asked metric over the span, with at most `points` points (at least 10)."""
+
+    def rows(self, site: str, boiler: str, start_us: int, end_us: int) -> list[Rows]:
+        """The stored rows of a boiler by time, each as Rows of one row, with boot and seq."""
+
+    def batches(self, start_us: int, end_us: int) -> list[BatchMinute]:
+        """The minutes in which batches were processed within the span, oldest first."""
+
+    def statuses(self, start_us: int, end_us: int) -> list[DeviceStatus]:
+        """What devices said of themselves within the span, oldest first."""
+
+    def alarm_events(
+        self, start_us: int, end_us: int, *, boiler: str | None = None, limit: int = 10_000
+    ) -> list[AlarmEvent]:
+        """Alarm events within the span by `at_us`, newest first, at most `limit`."""
+
+    def alarm_heads(self) -> dict[str, AlarmEvent]:
+        """The last event of each boiler's chain (highest `n`), by boiler."""
+
+    def open_alarms(self) -> list[AlarmEvent]:
+        """The newest event of each (boiler, definition), by `n`, that is not NORMAL."""
