@@ -111,4 +111,4 @@ class Store(Protocol):
         """The last event of each boiler's chain (highest `n`), by boiler."""
 
     def open_alarms(self) -> list[AlarmEvent]:
-        """The newest event of each (boiler, definition), by `n`, that is not NORMAL."""
+        """The newest event (by `n`, retroactive ones aside) of each alarm that is not NORMAL."""

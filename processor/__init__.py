@@ -1,0 +1,1 @@
+"""The processor: records what devices send, evaluates it, and notifies people."""

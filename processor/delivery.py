@@ -1,0 +1,48 @@
+"""What a broker hands over, and the port to it."""
+
+from typing import Protocol
+
+import msgspec
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One message handed over, not yet acknowledged.
+
+    `routing_key` is the AMQP form of the topic; `number` counts this source's deliveries
+    from 1 without gaps, over reconnections too.
+    """
+
+    number: int
+    routing_key: str
+    body: bytes
+    redelivered: bool = False
+
+
+class Source(Protocol):
+    """Deliveries, in order, acknowledged in order; reconnects by itself with backoff.
+
+    A delivery whose connection is gone cannot be acknowledged any more: the broker will
+    hand it over again under a new number. Only `wake` may be called from another thread.
+    """
+
+    def open(self) -> None:
+        """Start consuming, or start trying to where the broker is away."""
+
+    def fetch(self, timeout_s: float) -> list[Delivery]:
+        """Wait at most `timeout_s` for deliveries; may return none. Never raises for a lost broker."""
+
+    def acknowledge(self, number: int) -> None:
+        """Acknowledge every delivery up to and including `number`, once all are settled."""
+
+    def hand_back(self) -> None:
+        """Stop consuming and give every unacknowledged delivery back to the broker."""
+
+    def wake(self) -> None:
+        """Make a waiting `fetch` return soon; safe from any thread."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether deliveries can arrive at this moment."""
+
+    def close(self) -> None:
+        """Leave the broker; what is unacknowledged is handed over again later."""

@@ -1,0 +1,44 @@
+"""What the evaluator makes, and the ports through which it leaves."""
+
+from typing import Protocol
+
+from bridge.live import LiveSite
+from bridge.messages import Cmd
+from bridge.records import AlarmEvent
+
+
+class PublishFailed(Exception):
+    """The broker or the outbox did not confirm; nothing may be acknowledged. Try again."""
+
+
+class Results(Protocol):
+    """Takes alarm events to the store's writers and to the notifier."""
+
+    def open(self) -> None:
+        """Get ready to publish."""
+
+    def publish(self, events: list[AlarmEvent]) -> None:
+        """Hand over durably to both before returning; raises PublishFailed if that failed.
+
+        The same event (same id) may be published again after a failure; readers ignore
+        an id that they have seen.
+        """
+
+    def close(self) -> None:
+        """Leave."""
+
+
+class LiveOut(Protocol):
+    """Takes live values to dashboards and commands to devices; may lose, never blocks long."""
+
+    def open(self) -> None:
+        """Get ready to publish."""
+
+    def show(self, live: LiveSite) -> None:
+        """Show the latest values of a site."""
+
+    def command(self, site: str, device: str, cmd: Cmd) -> None:
+        """Send a command to a device."""
+
+    def close(self) -> None:
+        """Leave."""
