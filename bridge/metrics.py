@@ -32,7 +32,7 @@ def is_metric_name(text: str) -> bool:
     return _METRIC_NAME.fullmatch(text) is not None and not text.endswith("_q")
 
 
-def _metric(  # noqa: PLR0913 - one row of the table below
+def _metric(
     name: str, unit: str, low: float, high: float, decimals: int, label_pt: str, label_en: str
 ) -> Metric:
     return Metric(
@@ -95,7 +95,9 @@ CATALOGUE: dict[str, Metric] = {
         _metric("condensate_temperature", "°C", 0, 150, 0, "Condensado", "Condensate"),
         _metric("tank_level", "%", 0, 100, 0, "Nível do tanque", "Tank level"),
         _metric("fuel_pressure", "bar", 0, 50, 2, "Pressão do combustível", "Fuel pressure"),
-        _metric("furnace_pressure", "mbar", -100, 200, 1, "Pressão da fornalha", "Furnace pressure"),
+        _metric(
+            "furnace_pressure", "mbar", -100, 200, 1, "Pressão da fornalha", "Furnace pressure"
+        ),
         _metric("ambient_temperature", "°C", -30, 80, 0, "Temperatura ambiente", "Ambient"),
     )
 }

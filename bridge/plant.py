@@ -29,9 +29,7 @@ class AlarmType(StrEnum):
     STALE = "STALE"
 
 
-class AlarmDefinition(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
-):
+class AlarmDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An alarm of a boiler (ISA-18.2): limit, deadband, delays, priority 1 (highest) to 4.
 
     The alarm returns to normal once the value is back by `deadband` from the setpoint.
@@ -205,27 +203,22 @@ def _check(source: SettingsFile) -> Plant:
 def _reference_faults(source: SettingsFile, file: PlantFile) -> Iterator[Fault]:
     sites = [site.name for site in file.sites]
     boilers = [boiler.name for boiler in file.boilers]
-    for section, names in (
-        ("sites", sites),
-        ("boilers", boilers),
-        ("devices", [device.name for device in file.devices]),
-    ):
+    devices = [device.name for device in file.devices]
+    for section, names in (("sites", sites), ("boilers", boilers), ("devices", devices)):
         for index, name in enumerate(names):
             if name in names[:index]:
                 yield source.fault((section, index, "name"), f"{name!r} is named twice")
-    for section, entries in (("boilers", file.boilers), ("devices", file.devices)):
-        for index, entry in enumerate(entries):
-            if entry.site not in sites:
-                text = f"no site {entry.site!r}{nearest(entry.site, sites)}"
-                yield source.fault((section, index, "site"), text)
-    for index, device in enumerate(file.devices):
-        if device.boiler not in boilers:
-            text = f"no boiler {device.boiler!r}{nearest(device.boiler, boilers)}"
-            yield source.fault(("devices", index, "boiler"), text)
+    asked = [(("boilers", at, "site"), b.site, sites) for at, b in enumerate(file.boilers)]
+    asked += [(("devices", at, "site"), d.site, sites) for at, d in enumerate(file.devices)]
+    asked += [(("devices", at, "boiler"), d.boiler, boilers) for at, d in enumerate(file.devices)]
+    for place, name, known in asked:
+        if name not in known:
+            yield source.fault(place, f"no {place[-1]} {name!r}{nearest(name, known)}")
+    for at, device in enumerate(file.devices):
         for earlier, assignment in enumerate(device.before):
             if assignment.boiler not in boilers:
                 text = f"no boiler {assignment.boiler!r}{nearest(assignment.boiler, boilers)}"
-                yield source.fault(("devices", index, "before", earlier, "boiler"), text)
+                yield source.fault(("devices", at, "before", earlier, "boiler"), text)
 
 
 def _metric_faults(source: SettingsFile, file: PlantFile) -> Iterator[Fault]:
@@ -235,10 +228,12 @@ def _metric_faults(source: SettingsFile, file: PlantFile) -> Iterator[Fault]:
             yield source.fault(("metrics", index, "name"), text)
     known = set(CATALOGUE) | {own.name for own in file.metrics}
     for index, boiler in enumerate(file.boilers):
-        for section, entries in (("instruments", boiler.instruments), ("alarms", boiler.alarms)):
-            for at, entry in enumerate(entries):
-                if entry.metric not in known:
-                    text = f"no metric {entry.metric!r}{nearest(entry.metric, known)}"
+        measured = [("instruments", [entry.metric for entry in boiler.instruments])]
+        measured.append(("alarms", [entry.metric for entry in boiler.alarms]))
+        for section, asked in measured:
+            for at, metric in enumerate(asked):
+                if metric not in known:
+                    text = f"no metric {metric!r}{nearest(metric, known)}"
                     yield source.fault(("boilers", index, section, at, "metric"), text)
         names = [alarm.name for alarm in boiler.alarms]
         for at, name in enumerate(names):

@@ -82,7 +82,7 @@ class Store(Protocol):
     def latest(self, site: str, boiler: str) -> dict[str, Reading]:
         """The newest value of each metric of a boiler (at most a day old)."""
 
-    def series(  # noqa: PLR0913 - a span, a place and a budget
+    def series(
         self,
         site: str,
         boiler: str,
