@@ -1,0 +1,1 @@
+"""The tests of Steam; `tests.servers` starts the real servers they need."""
