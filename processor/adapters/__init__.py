@@ -1,0 +1,1 @@
+"""Adapters of the processor's ports; vendor types and exceptions stop here."""
