@@ -1,0 +1,1 @@
+"""The dashboard: shows what boilers do and takes acknowledgements; it controls nothing."""

@@ -1,0 +1,1 @@
+"""Ports and adapters of the dashboard's data; nothing here knows Panel or Bokeh."""
