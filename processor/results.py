@@ -24,6 +24,9 @@ class Results(Protocol):
         an id that they have seen.
         """
 
+    def heartbeat(self, at_us: int) -> None:
+        """Tell the notifier that the evaluator lives (epoch µs); raises PublishFailed."""
+
     def close(self) -> None:
         """Leave."""
 

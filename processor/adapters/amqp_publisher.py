@@ -1,0 +1,83 @@
+"""A connection that publishes with confirms to RabbitMQ (pika)."""
+
+import contextlib
+
+import pika
+from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
+from pika.exceptions import AMQPError
+from pika.spec import BasicProperties
+
+from processor.results import PublishFailed
+
+PERSISTENT = pika.DeliveryMode.Persistent.value
+TRANSIENT = pika.DeliveryMode.Transient.value
+
+
+class AmqpPublisher:
+    """Publishes on one connection of its own, from one thread; reconnects when used again."""
+
+    def __init__(self, url: str, *, name: str) -> None:
+        self._url = url
+        self._name = name
+        self._connection: BlockingConnection | None = None
+        self._confirming: BlockingChannel | None = None
+        self._plain: BlockingChannel | None = None
+
+    def publish(
+        self, exchange: str, routing_key: str, body: bytes, properties: BasicProperties
+    ) -> None:
+        """Publish one message and wait for the broker's confirm; raises PublishFailed."""
+        try:
+            self._connect()
+            assert self._confirming is not None  # noqa: S101 - set by _connect
+            self._confirming.basic_publish(
+                exchange, routing_key, body, properties=properties, mandatory=True
+            )
+        except (AMQPError, OSError) as error:
+            self.close()
+            raise PublishFailed(self._fault(exchange, routing_key, error)) from None
+
+    def send(self, exchange: str, routing_key: str, body: bytes) -> None:
+        """Publish one message without waiting; raises PublishFailed where it cannot leave."""
+        try:
+            self._connect()
+            assert self._plain is not None  # noqa: S101 - set by _connect
+            self._plain.basic_publish(exchange, routing_key, body)
+        except (AMQPError, OSError) as error:
+            self.close()
+            raise PublishFailed(self._fault(exchange, routing_key, error)) from None
+
+    def pump(self) -> None:
+        """Let the connection breathe: heartbeats in and out."""
+        if self._connection is not None:
+            try:
+                self._connection.process_data_events(0)
+            except AMQPError:
+                self.close()
+
+    def close(self) -> None:
+        """Close the connection, if any."""
+        connection, self._connection = self._connection, None
+        self._confirming = self._plain = None
+        if connection is not None:
+            with contextlib.suppress(AMQPError, OSError):
+                connection.close()
+
+    def _connect(self) -> None:
+        if self._connection is not None and self._connection.is_open:
+            return
+        parameters = pika.URLParameters(self._url)
+        parameters.client_properties = {"connection_name": self._name}
+        parameters.blocked_connection_timeout = 10
+        self._connection = BlockingConnection(parameters)
+        self._confirming = self._connection.channel()
+        self._confirming.confirm_delivery()
+        self._plain = self._connection.channel()
+
+    def _fault(self, exchange: str, routing_key: str, error: Exception) -> str:
+        where = pika.URLParameters(self._url)
+        target = f"exchange {exchange!r}" if exchange else f"queue {routing_key!r}"
+        words = str(error) or repr(error)
+        return (
+            f"RabbitMQ at {where.host}:{where.port} did not confirm a message to {target}: {words}"
+        )

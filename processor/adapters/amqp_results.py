@@ -1,0 +1,79 @@
+"""The evaluator's results and live values on their way through RabbitMQ."""
+
+import msgspec
+import structlog
+from pika.spec import BasicProperties
+
+from bridge.live import LiveSite, encode_live
+from bridge.messages import Cmd
+from bridge.records import AlarmEvent
+from bridge.topics import Kind, Topic
+from processor.adapters.amqp_publisher import PERSISTENT, TRANSIENT, AmqpPublisher
+from processor.results import PublishFailed
+
+log = structlog.get_logger(__name__)
+
+RESULTS_QUEUE = "steam.results"
+ALARMS_QUEUE = "steam.alarms"
+LIVE_EXCHANGE = "steam.live"
+DEVICE_EXCHANGE = "amq.topic"
+HEARTBEAT_TYPE = "heartbeat"
+_HEARTBEAT_LIFE_MS = "30000"
+
+
+class AmqpResults:
+    """Publishes alarm events to the notifier first, then to the recorders."""
+
+    def __init__(self, publisher: AmqpPublisher) -> None:
+        self._publisher = publisher
+
+    def open(self) -> None:
+        """Nothing to do: the publisher connects when first used."""
+
+    def publish(self, events: list[AlarmEvent]) -> None:
+        """One message an event to steam.alarms, one with all of them to steam.results."""
+        for event in events:
+            properties = BasicProperties(delivery_mode=PERSISTENT, message_id=event.id)
+            self._publisher.publish("", ALARMS_QUEUE, msgspec.json.encode(event), properties)
+        properties = BasicProperties(delivery_mode=PERSISTENT)
+        self._publisher.publish("", RESULTS_QUEUE, msgspec.json.encode(events), properties)
+
+    def heartbeat(self, at_us: int) -> None:
+        """A short-lived message in the queue of the alarms: the path itself is what is proven."""
+        properties = BasicProperties(
+            delivery_mode=TRANSIENT, type=HEARTBEAT_TYPE, expiration=_HEARTBEAT_LIFE_MS
+        )
+        self._publisher.publish("", ALARMS_QUEUE, msgspec.json.encode(at_us), properties)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._publisher.close()
+
+
+class AmqpLiveOut:
+    """Shows live values on exchange steam.live and sends commands to devices."""
+
+    def __init__(self, publisher: AmqpPublisher) -> None:
+        self._publisher = publisher
+
+    def open(self) -> None:
+        """Nothing to do: the publisher connects when first used."""
+
+    def show(self, live: LiveSite) -> None:
+        """Publish the latest values of a site, unconfirmed."""
+        self._send(LIVE_EXCHANGE, live.site, encode_live(live))
+
+    def command(self, site: str, device: str, cmd: Cmd) -> None:
+        """Publish a command where the device's MQTT subscription is bound."""
+        key = Topic(site, device, Kind.CMD).routing_key
+        self._send(DEVICE_EXCHANGE, key, msgspec.json.encode(cmd))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._publisher.close()
+
+    def _send(self, exchange: str, key: str, body: bytes) -> None:
+        try:
+            self._publisher.send(exchange, key, body)
+        except PublishFailed as error:
+            log.debug("live values not shown", reason=str(error))

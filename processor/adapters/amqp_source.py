@@ -1,0 +1,162 @@
+"""Deliveries from RabbitMQ's queues over AMQP 0.9.1 (pika)."""
+
+import contextlib
+import time
+
+import pika
+import structlog
+from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
+from pika.exceptions import AMQPError
+from pika.spec import Basic, BasicProperties
+
+from processor.backoff import Backoff
+from processor.delivery import Delivery
+
+log = structlog.get_logger(__name__)
+
+COMMANDS_EXCHANGE = "steam.commands"
+COMMANDS_KEY = "steam.commands"
+"""The routing key that operator commands are given here, whatever the sender wrote."""
+
+
+class AmqpSource:
+    """Consumes queues on one connection; implements processor.delivery.Source.
+
+    Delivery tags count from 1 on each channel, so a delivery's tag is its number less the
+    number at which the channel began; numbers of an earlier channel cannot be acknowledged.
+    """
+
+    def __init__(self, url: str, queues: list[str], *, prefetch_count: int, backoff: Backoff,
+                 name: str) -> None:  # fmt: skip
+        self._url = url
+        self._queues = queues
+        self._prefetch_count = prefetch_count
+        self._backoff = backoff
+        self._name = name
+        self._connection: BlockingConnection | None = None
+        self._channel: BlockingChannel | None = None
+        self._number = 0
+        self._channel_began = 0
+        self._arrived: list[Delivery] = []
+        self._fault = ""
+        self._retry_at = 0.0
+        self.connections = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection stands."""
+        return self._connection is not None and self._connection.is_open
+
+    @property
+    def fault(self) -> str:
+        """Why there is no connection, or ""."""
+        return self._fault
+
+    def open(self) -> None:
+        """Connect, or leave it to `fetch` where the broker is away."""
+        self._connect()
+
+    def fetch(self, timeout_s: float) -> list[Delivery]:
+        """Read what the broker sends within `timeout_s`; reconnects with backoff."""
+        connection = self._connection
+        if connection is None:
+            self._wait_and_connect(timeout_s)
+            return []
+        try:
+            connection.process_data_events(time_limit=timeout_s)
+            if self._channel is None or self._channel.is_closed:
+                self._lose("the broker closed the channel")
+        except AMQPError as error:
+            self._lose(_words(error))
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    def acknowledge(self, number: int) -> None:
+        """One multiple acknowledgement for every delivery up to `number`."""
+        if self._channel is None or number <= self._channel_began:
+            return
+        try:
+            self._channel.basic_ack(number - self._channel_began, multiple=True)
+        except AMQPError as error:
+            self._lose(_words(error))
+
+    def hand_back(self) -> None:
+        """Close the channel: the broker requeues every unacknowledged delivery."""
+        self._disconnect()
+
+    def wake(self) -> None:
+        """Make a waiting `fetch` return."""
+        connection = self._connection
+        if connection is not None:
+            with contextlib.suppress(AMQPError):
+                connection.add_callback_threadsafe(lambda: None)
+
+    def close(self) -> None:
+        """Close the connection; sent acknowledgements are flushed first."""
+        self._disconnect()
+
+    def _wait_and_connect(self, timeout_s: float) -> None:
+        wait_s = min(timeout_s, max(0.0, self._retry_at - time.monotonic()))
+        if wait_s > 0:
+            time.sleep(wait_s)
+        if time.monotonic() >= self._retry_at:
+            self._connect()
+
+    def _connect(self) -> None:
+        parameters = pika.URLParameters(self._url)
+        parameters.client_properties = {"connection_name": self._name}
+        try:
+            connection = BlockingConnection(parameters)
+            channel = connection.channel()
+            channel.basic_qos(prefetch_count=self._prefetch_count)
+            self._channel_began = self._number
+            for queue in self._queues:
+                channel.basic_consume(queue, self._on_message)
+        except (AMQPError, OSError) as error:
+            self._lose(_words(error))
+            return
+        self._connection, self._channel = connection, channel
+        self.connections += 1
+        self._backoff.reset()
+        if self._fault:
+            log.info("consuming again", queues=self._queues)
+        self._fault = ""
+
+    def _on_message(
+        self,
+        _channel: BlockingChannel,
+        method: Basic.Deliver,
+        _properties: BasicProperties,
+        body: bytes,
+    ) -> None:
+        self._number += 1
+        key = method.routing_key
+        if method.exchange == COMMANDS_EXCHANGE:
+            key = COMMANDS_KEY
+        elif isinstance(key, bytes):
+            key = key.decode("utf-8", "backslashreplace")
+        self._arrived.append(Delivery(self._number, key or "", body, bool(method.redelivered)))
+
+    def _lose(self, words: str) -> None:
+        self._disconnect()
+        wait_s = self._backoff.next_s()
+        self._retry_at = time.monotonic() + wait_s
+        text = f"no deliveries from {self._place()}: {words}; is the broker up, is the topology declared?"
+        if text != self._fault:
+            self._fault = text
+            log.warning("source lost, trying again", reason=text)
+
+    def _disconnect(self) -> None:
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None:
+            with contextlib.suppress(AMQPError, OSError):
+                connection.close()
+
+    def _place(self) -> str:
+        parameters = pika.URLParameters(self._url)
+        return f"RabbitMQ at {parameters.host}:{parameters.port}"
+
+
+def _words(error: Exception) -> str:
+    """What went wrong in one line; pika hides the cause in nested reprs."""
+    return str(error) or repr(error) or type(error).__name__

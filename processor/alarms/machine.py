@@ -1,0 +1,158 @@
+"""The states of one alarm after ISA-18.2 and OPC UA Part 9 (OPC 10000-9).
+
+| present   | activate | return_to_normal | acknowledge |
+|-----------|----------|------------------|-------------|
+| NORMAL    | UNACK    | -                | -           |
+| UNACK     | -        | RTN_UNACK        | ACKED       |
+| ACKED     | -        | NORMAL           | -           |
+| RTN_UNACK | UNACK    | -                | NORMAL      |
+
+Sources: ISA-18.2-2016 figure 3 (states A to D); OPC 10000-9 4.3 and 5.7.2 (acknowledging
+is separate from being active) and 5.8.2 (ActiveState, OnDelay, OffDelay).
+"""
+
+from enum import Enum
+
+from bridge.plant import AlarmDefinition
+from bridge.records import AlarmEvent, AlarmState
+
+SYSTEM = "SYSTEM"
+"""The `type` of alarms about Steam itself."""
+
+
+class Stimulus(Enum):
+    """What moves an alarm from one state to another."""
+
+    ACTIVATE = "activate"
+    RETURN = "return_to_normal"
+    ACKNOWLEDGE = "acknowledge"
+
+
+_NEXT = {
+    (AlarmState.NORMAL, Stimulus.ACTIVATE): AlarmState.UNACK,
+    (AlarmState.RTN_UNACK, Stimulus.ACTIVATE): AlarmState.UNACK,
+    (AlarmState.UNACK, Stimulus.RETURN): AlarmState.RTN_UNACK,
+    (AlarmState.ACKED, Stimulus.RETURN): AlarmState.NORMAL,
+    (AlarmState.UNACK, Stimulus.ACKNOWLEDGE): AlarmState.ACKED,
+    (AlarmState.RTN_UNACK, Stimulus.ACKNOWLEDGE): AlarmState.NORMAL,
+}
+
+
+def next_state(state: AlarmState, stimulus: Stimulus) -> AlarmState | None:
+    """The state that follows, or None where the stimulus changes nothing."""
+    return _NEXT.get((state, stimulus))
+
+
+class Alarm:
+    """One alarm of one boiler: what it is, and its present state.
+
+    `since_us` is when it was last activated, `last_us` its newest transition (epoch µs).
+    """
+
+    __slots__ = (
+        "acknowledged_by",
+        "boiler",
+        "last_us",
+        "metric",
+        "name",
+        "priority",
+        "setpoint",
+        "since_us",
+        "site",
+        "state",
+        "type",
+        "value",
+    )
+
+    def __init__(self, site: str, boiler: str, name: str, type_: str, priority: int) -> None:
+        self.site = site
+        self.boiler = boiler
+        self.name = name
+        self.type = type_
+        self.priority = priority
+        self.metric = ""
+        self.setpoint: float | None = None
+        self.state = AlarmState.NORMAL
+        self.since_us = 0
+        self.last_us = -(2**62)
+        self.value: float | None = None
+        self.acknowledged_by = ""
+
+    @classmethod
+    def of(cls, site: str, boiler: str, definition: AlarmDefinition) -> "Alarm":
+        """The alarm of a definition, NORMAL."""
+        alarm = cls(site, boiler, definition.name, definition.type.value, definition.priority)
+        alarm.metric = definition.metric
+        alarm.setpoint = float(definition.setpoint)
+        return alarm
+
+    @property
+    def active(self) -> bool:
+        """Whether the condition is present in the alarm's state."""
+        return self.state is AlarmState.UNACK or self.state is AlarmState.ACKED
+
+    def resume(self, before: "Alarm") -> None:
+        """Take over the present state of the same alarm under an earlier definition."""
+        self.state, self.value = before.state, before.value
+        self.since_us, self.last_us = before.since_us, before.last_us
+        self.acknowledged_by = before.acknowledged_by
+
+    def fold(self, event: AlarmEvent) -> None:
+        """Take over the state that a recorded transition led to."""
+        if event.retroactive:
+            return
+        if event.state is AlarmState.UNACK:
+            self.since_us = event.at_us
+        elif not self.since_us:
+            self.since_us = event.at_us
+        self.state = event.state
+        self.last_us = max(self.last_us, event.at_us)
+        self.value = event.value
+        self.acknowledged_by = event.by if event.state is AlarmState.ACKED else ""
+
+    def apply(
+        self,
+        stimulus: Stimulus,
+        at_us: int,
+        value: float | None = None,
+        by: str = "",
+        note: str = "",
+    ) -> AlarmEvent | None:
+        """Move the alarm and return its transition, not yet journalled; None if nothing moves."""
+        following = next_state(self.state, stimulus)
+        if following is None:
+            return None
+        event = self.transition(self.state, following, at_us, value, by=by, note=note)
+        self.fold(event)
+        return event
+
+    def transition(
+        self,
+        previous: AlarmState,
+        state: AlarmState,
+        at_us: int,
+        value: float | None,
+        *,
+        by: str = "",
+        note: str = "",
+        retroactive: bool = False,
+    ) -> AlarmEvent:
+        """A transition of this alarm as a record, without moving it."""
+        return AlarmEvent(
+            id="",
+            site=self.site,
+            boiler=self.boiler,
+            definition=self.name,
+            type=self.type,
+            metric=self.metric,
+            state=state,
+            previous=previous,
+            priority=self.priority,
+            at_us=at_us,
+            recorded_at_us=0,
+            value=value,
+            setpoint=self.setpoint,
+            retroactive=retroactive,
+            by=by,
+            note=note,
+        )

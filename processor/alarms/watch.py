@@ -1,0 +1,195 @@
+"""Definitions compiled for speed: what to compare in which column of a device's rows."""
+
+import math
+from collections.abc import Iterable
+
+import msgspec
+
+from bridge.live import LiveReading
+from bridge.plant import AlarmDefinition, AlarmType, Boiler
+from processor.alarms.condition import Limit, Phase
+from processor.alarms.late import Tail
+from processor.alarms.machine import Alarm
+from processor.alarms.stale import Staleness
+
+
+class Tentative(msgspec.Struct, frozen=True):
+    """An activation found in a row of an outage, kept until it is known whether it lasts.
+
+    `taken_us` is when it was found, `message` the number of the message that showed it.
+    """
+
+    at_us: int
+    value: float | None
+    taken_us: int
+    message: int
+
+
+class Watched:
+    """One limit definition of a boiler: its alarm, and its condition at each device."""
+
+    __slots__ = ("alarm", "conditions", "definition", "limit", "tentative")
+
+    def __init__(self, alarm: Alarm, definition: AlarmDefinition) -> None:
+        self.alarm = alarm
+        self.definition = definition
+        self.limit = Limit(definition)
+        self.conditions: list[Condition] = []
+        self.tentative: Tentative | None = None
+
+
+class Condition:
+    """The condition of one definition as the readings of one device show it.
+
+    It starts from the alarm's present state, so that an alarm restored from the journal
+    returns to normal only by a reading. `tail` keeps the readings since a gap while they
+    do not yet settle the condition whatever was in the gap.
+    """
+
+    __slots__ = ("limit", "phase", "tail", "watched")
+
+    def __init__(self, watched: Watched) -> None:
+        self.watched = watched
+        self.limit = watched.limit
+        self.phase = Phase(active=watched.alarm.active)
+        self.tail: Tail | None = None
+        watched.conditions.append(self)
+
+    @property
+    def resting(self) -> bool:
+        """Whether only a reading beyond the setpoint can change anything."""
+        return self.phase.resting and self.tail is None
+
+
+class Band:
+    """All that is judged of one metric of one boiler at one device.
+
+    A reading strictly between `low` and `high` changes nothing: these are the nearest
+    setpoints while every condition rests, and an empty band otherwise. `inner_low` and
+    `inner_high` are the nearest setpoints always.
+    """
+
+    __slots__ = ("conditions", "high", "inner_high", "inner_low", "low", "stale")
+
+    def __init__(self, conditions: list[Condition], stale: list[Staleness]) -> None:
+        self.conditions = conditions
+        self.stale = stale
+        self.inner_low, self.inner_high = -math.inf, math.inf
+        for condition in conditions:
+            limit = condition.limit
+            if limit.sign > 0:
+                self.inner_high = min(self.inner_high, limit.trip)
+            else:
+                self.inner_low = max(self.inner_low, -limit.trip)
+        self.low, self.high = self.inner_low, self.inner_high
+        self.settle()
+
+    def settle(self) -> None:
+        """Set `low` and `high` after a change."""
+        for condition in self.conditions:
+            if not condition.resting:
+                self.low, self.high = math.inf, -math.inf
+                return
+        for staleness in self.stale:
+            if staleness.active:
+                self.low, self.high = math.inf, -math.inf
+                return
+        self.low, self.high = self.inner_low, self.inner_high
+
+
+class Watch:
+    """One device's columns at one boiler: what to compare, and the newest whole row.
+
+    `columns` holds (index in the row, band) of the judged metrics; `row` is the newest
+    row in which every value was there and usable, `at_us` its time, `taken_us` when it
+    was evaluated.
+    """
+
+    __slots__ = ("at_us", "boiler", "columns", "metrics", "row", "taken_us")
+
+    def __init__(self, boiler: "BoilerWatch", metrics: tuple[str, ...], bands: list[Band | None]):
+        self.boiler = boiler
+        self.metrics = metrics
+        self.columns = tuple(
+            (index, band) for index, band in enumerate(bands, start=1) if band is not None
+        )
+        self.row: list[float | None] | None = None
+        self.at_us = 0
+        self.taken_us = 0
+
+
+class BoilerWatch:
+    """One boiler: its alarms, its staleness, its newest readings."""
+
+    def __init__(self, boiler: Boiler) -> None:
+        self.boiler = boiler
+        self.watched: dict[str, Watched] = {}
+        self.stale: dict[str, Staleness] = {}
+        self.by_metric: dict[str, list[Watched]] = {}
+        self.watches: list[Watch] = []
+        self.readings: dict[str, LiveReading] = {}
+        self.fresh_us: dict[str, int] = {}
+
+    def build(self, now_us: int, earlier: "BoilerWatch | None") -> None:
+        """Compile the definitions, taking over from `earlier` what did not change."""
+        for definition in self.boiler.alarms:
+            name = definition.name
+            alarm = self._alarm(definition, earlier)
+            if definition.type is AlarmType.STALE:
+                kept_stale = earlier.stale.get(name) if earlier else None
+                if kept_stale is None or kept_stale.definition != definition:
+                    kept_stale = Staleness(alarm, definition, now_us)
+                self.stale[name] = kept_stale
+                continue
+            kept = earlier.watched.get(name) if earlier else None
+            if kept is None or kept.definition != definition:
+                kept = Watched(alarm, definition)
+            self.watched[name] = kept
+            self.by_metric.setdefault(definition.metric, []).append(kept)
+        if earlier is not None:
+            self.readings = earlier.readings
+            self.fresh_us = earlier.fresh_us
+
+    def _alarm(self, definition: AlarmDefinition, earlier: "BoilerWatch | None") -> Alarm:
+        alarm = Alarm.of(self.boiler.site, self.boiler.name, definition)
+        before = earlier.alarm(definition.name) if earlier else None
+        if before is not None:
+            alarm.resume(before)
+        return alarm
+
+    def alarm(self, definition: str) -> Alarm | None:
+        """The alarm of that name, or None."""
+        watched = self.watched.get(definition)
+        if watched is not None:
+            return watched.alarm
+        staleness = self.stale.get(definition)
+        return None if staleness is None else staleness.alarm
+
+    def alarms(self) -> Iterable[Alarm]:
+        """All alarms of the boiler."""
+        yield from (watched.alarm for watched in self.watched.values())
+        yield from (staleness.alarm for staleness in self.stale.values())
+
+    def last_fresh_us(self, metric: str) -> int | None:
+        """When the newest usable reading of a metric was taken (epoch µs), or None.
+
+        A device whose clock is ahead is believed only up to the moment of evaluation.
+        """
+        newest = self.fresh_us.get(metric)
+        for watch in self.watches:
+            if watch.row is not None and metric in watch.metrics:
+                moment = min(watch.at_us, watch.taken_us)
+                newest = moment if newest is None else max(newest, moment)
+        return newest
+
+    def newest_readings(self, known: Iterable[str]) -> dict[str, LiveReading]:
+        """The newest reading of every metric in `known`."""
+        newest = dict(self.readings)
+        for watch in self.watches:
+            if watch.row is None:
+                continue
+            for index, metric in enumerate(watch.metrics, start=1):
+                before = newest.get(metric)
+                if before is None or before.at_us <= watch.at_us:
+                    newest[metric] = LiveReading(watch.row[index], watch.at_us)
+        return {metric: newest[metric] for metric in newest if metric in known}

@@ -1,0 +1,196 @@
+"""From a delivery to what is stored: decoded, checked, dated and placed at its boiler."""
+
+from datetime import datetime
+from functools import lru_cache
+
+import msgspec
+
+from bridge.clock import to_us
+from bridge.messages import (
+    Ack,
+    Birth,
+    Cmd,
+    Data,
+    Diag,
+    Event,
+    Message,
+    Reason,
+    Refused,
+    State,
+    check_times,
+    decode,
+)
+from bridge.plant import Plant
+from bridge.records import DeviceStatus, Rows
+from bridge.topics import BadTopic, Topic, parse_routing_key
+from processor.delivery import Delivery
+from processor.quarantine import BadMessage
+
+Columns = tuple[int, ...]
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """What one delivery becomes: records to store, a copy or the whole for quarantine.
+
+    `complete` is False where the message itself is refused, so that nothing is stored.
+    """
+
+    rows: list[Rows] = []
+    status: DeviceStatus | None = None
+    bad: BadMessage | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the message is stored (a quarantined copy may lie beside it)."""
+        return bool(self.rows) or self.status is not None
+
+
+class Placement:
+    """Places deliveries by the plant; pure, made anew when plant.yaml changes."""
+
+    def __init__(self, plant: Plant) -> None:
+        self._plant = plant
+        self._unknown = lru_cache(maxsize=4096)(self._unknown_columns)
+
+    def place(self, delivery: Delivery, now: datetime, oldest: datetime | None) -> Placed:
+        """Turn a delivery into records, or into a bad message with its reason."""
+        try:
+            topic, message = read(delivery, self._plant)
+            if type(message) is Data:
+                return self._place_data(delivery, topic, message, now, oldest)
+            status = _status(topic, message, delivery.body, now)
+            if type(message) is Event:
+                check_times([status.at_us], now, oldest)
+        except Refused as refusal:
+            return Placed(bad=bad_message(delivery, refusal, now))
+        return Placed(status=status)
+
+    def _place_data(
+        self,
+        delivery: Delivery,
+        topic: Topic,
+        data: Data,
+        now: datetime,
+        oldest: datetime | None,
+    ) -> Placed:
+        times_us = data.times_us()
+        check_times(times_us, now, oldest)
+        unknown = self._unknown(data.k)
+        rows = self._rows(topic, data, times_us)
+        if not unknown:
+            return Placed(rows)
+        names = ", ".join(data.k[column] for column in unknown[:5])
+        detail = f"unknown metric {names}; add it to `metrics` in plant.yaml, then retry"
+        bad = bad_message(delivery, Refused(Reason.UNKNOWN_METRIC, detail), now)
+        return Placed(_without(rows, unknown), bad=bad)
+
+    def _rows(self, topic: Topic, data: Data, times_us: list[int]) -> list[Rows]:
+        plant, device = self._plant, topic.device
+        values = [row[1:] for row in data.r]
+        quality = data.quality() if data.q else {}
+        boiler = plant.boiler_of(device, times_us[0])
+        if times_us[0] >= plant.watched_since_us(device):
+            return [
+                Rows(
+                    site=topic.site,
+                    boiler=boiler,
+                    device=device,
+                    boot=data.b,
+                    seq=data.n,
+                    metrics=data.k,
+                    times_us=times_us,
+                    values=values,
+                    quality=quality,
+                )
+            ]
+        return [
+            Rows(
+                site=topic.site,
+                boiler=plant.boiler_of(device, time_us),
+                device=device,
+                boot=data.b,
+                seq=data.n,
+                metrics=data.k,
+                times_us=[time_us],
+                values=[values[index]],
+                quality={(0, c): code for (r, c), code in quality.items() if r == index},
+            )
+            for index, time_us in enumerate(times_us)
+        ]
+
+    def _unknown_columns(self, names: tuple[str, ...]) -> Columns:
+        known = self._plant.metrics
+        return tuple(column for column, name in enumerate(names) if name not in known)
+
+
+def read(delivery: Delivery, plant: Plant) -> tuple[Topic, Message]:
+    """Parse and decode a delivery of a registered device; raises Refused."""
+    try:
+        topic = parse_routing_key(delivery.routing_key)
+    except BadTopic as error:
+        raise Refused(Reason.BAD_TOPIC, str(error)) from None
+    if plant.device(topic.site, topic.device) is None:
+        detail = (
+            f"device {topic.device!r} of site {topic.site!r} is not in plant.yaml; "
+            f"`steam device adopt {topic.site} {topic.device}` takes it in"
+        )
+        raise Refused(Reason.UNKNOWN_DEVICE, detail)
+    return topic, decode(topic.kind, delivery.body)
+
+
+def bad_message(delivery: Delivery, refusal: Refused, now: datetime) -> BadMessage:
+    """The delivery, whole, with why it was refused."""
+    return BadMessage(
+        routing_key=delivery.routing_key,
+        body=delivery.body,
+        reason=refusal.reason,
+        detail=refusal.detail,
+        at_us=to_us(now),
+    )
+
+
+def _without(rows: list[Rows], columns: Columns) -> list[Rows]:
+    """The rows without some columns; none left where no column is left."""
+    if len(columns) == len(rows[0].metrics):
+        return []
+    kept = [column for column in range(len(rows[0].metrics)) if column not in columns]
+    place = {column: index for index, column in enumerate(kept)}
+    return [
+        msgspec.structs.replace(
+            each,
+            metrics=tuple(each.metrics[column] for column in kept),
+            values=[[row[column] for column in kept] for row in each.values],
+            quality={(r, place[c]): code for (r, c), code in each.quality.items() if c in place},
+        )
+        for each in rows
+    ]
+
+
+def _status(topic: Topic, message: Message, body: bytes, now: datetime) -> DeviceStatus:
+    """What a device said of itself; dated by the message where it says a time."""
+    boot = conn = seq = state = None
+    at_us = to_us(now)
+    match message:
+        case Birth():
+            boot, conn, state = message.boot, message.conn, "online"
+        case State():
+            boot, conn, state = message.boot, message.conn, message.s
+        case Event():
+            boot, seq, at_us = message.b, message.n, message.time_us()
+        case Diag():
+            boot = message.b
+        case Ack() | Cmd() | Data():
+            pass
+    if isinstance(message, Birth | Diag) and message.t is not None:
+        at_us = message.t * 1000
+    return DeviceStatus(
+        site=topic.site,
+        device=topic.device,
+        kind=topic.kind.value,
+        at_us=at_us,
+        boot=boot,
+        conn=conn,
+        seq=seq,
+        state=state,
+        body=body.decode(),
+    )
