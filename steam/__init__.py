@@ -1,0 +1,1 @@
+"""The command line `steam`, its configuration, and the one-machine deployment."""

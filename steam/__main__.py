@@ -1,0 +1,5 @@
+"""`python -m steam`."""
+
+from steam.cli import main
+
+main()

@@ -1,0 +1,90 @@
+"""An MQTT broker inside the process (amqtt): for the demo and for trials."""
+
+import asyncio
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+_START_WITHIN_S = 20.0
+GUARANTEE = (
+    "broker inside the process: messages that arrive while Steam restarts wait at the devices; "
+    "use mosquitto or RabbitMQ where a crash may lose nothing"
+)
+
+
+class InnerBroker:
+    """amqtt on its own event loop in its own thread; a context manager.
+
+    Without `password_file` anybody who reaches the address may connect, so it then
+    listens on loopback only.
+    """
+
+    def __init__(self, host: str, port: int, password_file: Path | None = None) -> None:
+        if password_file is None and host not in ("127.0.0.1", "::1", "localhost"):
+            text = f"a broker without passwords may listen on loopback only, not on {host}"
+            raise ValueError(text)
+        self.host = host
+        self.port = port
+        self._password_file = password_file
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._broker: Any = None
+        self._started = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="mqtt-broker", daemon=True)
+
+    def open(self) -> None:
+        """Start to listen; raises OSError where the address cannot be had."""
+        logging.getLogger("amqtt").setLevel(logging.CRITICAL)
+        logging.getLogger("transitions").setLevel(logging.CRITICAL)
+        self._thread.start()
+        if not self._started.wait(_START_WITHIN_S):
+            raise OSError(f"the inner MQTT broker did not start on {self.host}:{self.port}")
+        if self._error is not None:
+            text = f"no MQTT broker on {self.host}:{self.port}: {self._error}; is the port taken?"
+            raise OSError(text) from self._error
+
+    def close(self) -> None:
+        """Stop listening and end the thread."""
+        loop = self._loop
+        if loop is not None and self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._broker.shutdown(), loop).result(10)
+            loop.call_soon_threadsafe(loop.stop)
+            self._thread.join(10)
+
+    def __enter__(self) -> "InnerBroker":
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        from amqtt.broker import Broker
+
+        self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._broker = Broker(config=self._config())
+            self._loop.run_until_complete(self._broker.start())
+        except BaseException as error:  # noqa: BLE001 - told to `open`
+            self._error = error
+            self._started.set()
+            return
+        self._started.set()
+        self._loop.run_forever()
+        self._loop.close()
+
+    def _config(self) -> dict[str, Any]:
+        plugins: dict[str, Any] = {}
+        if self._password_file is None:
+            plugins["amqtt.plugins.authentication.AnonymousAuthPlugin"] = {"allow_anonymous": True}
+        else:
+            plugins["amqtt.plugins.authentication.FileAuthPlugin"] = {
+                "password_file": str(self._password_file)
+            }
+        return {
+            "listeners": {"default": {"type": "tcp", "bind": f"{self.host}:{self.port}"}},
+            "plugins": plugins,
+            "timeout_disconnect_delay": 2,
+        }

@@ -1,0 +1,56 @@
+"""Runs the loops of a process in threads, until a signal or until one of them fails."""
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class Loops:
+    """Named threads that share one stop; the first failure stops them all."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.failure: BaseException | None = None
+        self._threads: list[threading.Thread] = []
+
+    def start(self, name: str, loop: Callable[[threading.Event], None]) -> None:
+        """Run `loop(stopping)` in a thread of its own."""
+        thread = threading.Thread(target=self._guard, args=(name, loop), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def stop_on_signals(self) -> None:
+        """Stop on SIGTERM and SIGINT (main thread only)."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def wait(self) -> None:
+        """Wait until told to stop, then until every loop has ended; raises a loop's failure."""
+        while not self.stopping.wait(0.5):
+            pass
+        self.join()
+
+    def join(self) -> None:
+        """End every loop, newest last; raises the first failure."""
+        self.stopping.set()
+        for thread in self._threads:
+            thread.join()
+        if self.failure is not None:
+            raise self.failure
+
+    def _guard(self, name: str, loop: Callable[[threading.Event], None]) -> None:
+        try:
+            loop(self.stopping)
+        except BaseException as error:  # noqa: BLE001 - kept for `wait`, which raises it
+            self.failure = self.failure or error
+            log.exception("loop failed", loop=name)
+            self.stopping.set()
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        # No logging here: the interrupted thread may hold the log's lock.
+        self.stopping.set()

@@ -1,0 +1,151 @@
+"""steam.yaml: how Steam runs. What exists stands in plant.yaml; secrets stand in neither."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from msgspec import Meta
+
+from bridge.settings_file import Fault, SettingsError, SettingsFile
+from processor.gathering import FlushRule
+from processor.notifier.routes import NotificationSettings
+from store.port import Retention
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+
+
+class MissingSecret(Exception):
+    """A secret that the settings point to is not there; the text says where it is looked for."""
+
+
+class Secret(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a secret is found: an environment variable, or a file that holds only it."""
+
+    env: str = ""
+    file: str = ""
+
+    def read(self, what: str) -> str:
+        """The secret; raises MissingSecret, naming `what` it is for."""
+        if self.file:
+            try:
+                return Path(self.file).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise MissingSecret(f"{what}: cannot read {self.file}: {error.strerror}") from None
+        value = os.environ.get(self.env) if self.env else None
+        if value is None:
+            if self.env and (path := os.environ.get(f"{self.env}_FILE")):
+                return Secret(file=path).read(what)
+            named = self.env or "`env` or `file`"
+            raise MissingSecret(f"{what}: set {named} (or {named}_FILE) in the environment")
+        return value
+
+
+class Mqtt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The MQTT broker of the embedded deployment; `inside` runs one in the process."""
+
+    broker: Literal["inside", "outside"] = "inside"
+    host: str = "127.0.0.1"
+    port: Port = 1883
+    username: str = ""
+    password: Secret | None = None
+
+
+class Amqp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """RabbitMQ over AMQP: its address as `amqp://user:password@host:5672/`, kept as a secret."""
+
+    url: Secret = Secret(env="STEAM_AMQP_URL")
+    prefetch_count: Annotated[int, Meta(ge=1, le=65_535)] = 10_000
+
+
+class Management(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """RabbitMQ's management API, for the topology's policies and its audit."""
+
+    url: str = "http://127.0.0.1:15672"
+    username: str = "steam-audit"
+    password: Secret = Secret(env="STEAM_MANAGEMENT_PASSWORD")
+    virtual_host: str = "/"
+
+
+class InfluxDB(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """InfluxDB 1.8 (token `user:password`, or none) or 2.7 (token and org)."""
+
+    url: str = "http://127.0.0.1:8086"
+    org: str = "steam"
+    database: str = "steam"
+    token: Secret | None = Secret(env="STEAM_INFLUXDB_TOKEN")
+
+
+class HealthAddress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where /healthz, /readyz and /metrics are served; no port, no server."""
+
+    host: str = "127.0.0.1"
+    port: Port | None = None
+
+
+class Panel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the dashboard is served; `origins` are the host:port that browsers may use."""
+
+    host: str = "127.0.0.1"
+    port: Port = 5006
+    origins: list[str] = []
+    language: Literal["pt-BR", "en"] = "pt-BR"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """steam.yaml, every default included; relative paths start at the file's folder."""
+
+    deployment: Literal["embedded", "server"] = "embedded"
+    plant: str = "plant.yaml"
+    data_dir: str = "data"
+    time_zone: str = "UTC"
+    mqtt: Mqtt = Mqtt()
+    amqp: Amqp = Amqp()
+    management: Management = Management()
+    influxdb: InfluxDB = InfluxDB()
+    flush: FlushRule = FlushRule()
+    retention: Retention = Retention()
+    health: HealthAddress = HealthAddress()
+    panel: Panel = Panel()
+    notifications: NotificationSettings = NotificationSettings()
+    folder: str = "."
+
+    @property
+    def plant_path(self) -> Path:
+        """Where plant.yaml is."""
+        return Path(self.folder) / self.plant
+
+    @property
+    def data_path(self) -> Path:
+        """The folder of the embedded deployment's files."""
+        return Path(self.folder) / self.data_dir
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of batch ids."""
+        return ZoneInfo(self.time_zone)
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check steam.yaml; raises SettingsError with every fault and its line."""
+    source = SettingsFile(path).read()
+    if "folder" in source.tree:
+        raise SettingsError([source.fault(("folder",), "unknown key 'folder'")])
+    settings = source.decode(Settings)
+    faults = list(_faults(source, settings))
+    if faults:
+        raise SettingsError(faults)
+    return msgspec.structs.replace(settings, folder=str(path.parent))
+
+
+def _faults(source: SettingsFile, settings: Settings) -> Iterator[Fault]:
+    try:
+        ZoneInfo(settings.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        text = f"no time zone {settings.time_zone!r}; write it as in America/Sao_Paulo or UTC"
+        yield source.fault(("time_zone",), text)
+    if settings.deployment == "server" and settings.mqtt.broker == "outside":
+        text = "mqtt.broker is for the embedded deployment; in `server` devices talk to RabbitMQ"
+        yield source.fault(("mqtt", "broker"), text)
