@@ -1,0 +1,122 @@
+"""Fakes that implement the processor's ports, for tests of the loops around them."""
+
+from datetime import UTC, datetime, timedelta
+
+from processor.delivery import Delivery
+from processor.results import PublishFailed
+
+START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+class FakeClock:
+    """A clock that moves when told to."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class FakeSource:
+    """Hands over what was put in; remembers up to where it was acknowledged."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Delivery] = []
+        self.acknowledged = 0
+        self.number = 0
+        self.closed = False
+        self.connected = True
+        self.connections = 1
+
+    def put(self, routing_key: str, body: bytes, *, redelivered: bool = False) -> int:
+        self.number += 1
+        self.waiting.append(Delivery(self.number, routing_key, body, redelivered))
+        return self.number
+
+    def open(self) -> None:
+        self.closed = False
+
+    def fetch(self, timeout_s: float) -> list[Delivery]:
+        waiting, self.waiting = self.waiting, []
+        return waiting
+
+    def acknowledge(self, number: int) -> None:
+        assert number >= self.acknowledged
+        self.acknowledged = number
+
+    def hand_back(self) -> None:
+        self.closed = True
+
+    def wake(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeQuarantine:
+    """Keeps bad messages in a list; fails as often as told first."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.kept = []
+        self.failures = failures
+
+    def open(self) -> None:
+        pass
+
+    def put(self, messages) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise PublishFailed("the quarantine is away")
+        self.kept += messages
+
+    def close(self) -> None:
+        pass
+
+
+class FakeResults:
+    """Keeps published events; fails as often as told first."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.published = []
+        self.beats = []
+        self.failures = failures
+
+    def open(self) -> None:
+        pass
+
+    def publish(self, events) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise PublishFailed("the broker is away")
+        self.published += events
+
+    def heartbeat(self, at_us: int) -> None:
+        self.beats.append(at_us)
+
+    def close(self) -> None:
+        pass
+
+
+class FakeLiveOut:
+    """Keeps what was shown and commanded."""
+
+    def __init__(self) -> None:
+        self.shown = []
+        self.commands = []
+
+    def open(self) -> None:
+        pass
+
+    def show(self, live) -> None:
+        self.shown.append(live)
+
+    def command(self, site, device, cmd) -> None:
+        self.commands.append((site, device, cmd))
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,116 @@
+"""From a delivery to records: dated, placed, or refused with a reason."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bridge.messages import Reason
+from bridge.plant import parse_plant
+from device.steamlink import codec
+from processor.delivery import Delivery
+from processor.placing import Placement
+from tests.fakes import START
+from tests.messages import DATA_KEY, PLANT, START_MS, data
+
+
+def place(body, routing_key=DATA_KEY, plant=PLANT, oldest=None):
+    return Placement(plant).place(Delivery(1, routing_key, body), START, oldest)
+
+
+def test_data_of_a_registered_device_becomes_rows_at_its_boiler():
+    """Rows carry boiler, boot, seq, times in µs and values."""
+    placed = place(data(7, pressure=8.25))
+
+    (rows,) = placed.rows
+    assert (rows.site, rows.boiler, rows.device, rows.boot, rows.seq) == (
+        "mill",
+        "b1",
+        "dev1",
+        1,
+        7,
+    )
+    assert rows.times_us == [START_MS * 1000 + 7]
+    assert rows.values == [[8.25, 50.0]]
+    assert placed.bad is None
+
+
+@pytest.mark.parametrize(
+    ("routing_key", "reason"),
+    [
+        ("steam.v1.mill.ghost.data", Reason.UNKNOWN_DEVICE),
+        ("steam.v1.other.dev1.data", Reason.UNKNOWN_DEVICE),
+        ("steam/v1/mill/de.v1/data", Reason.BAD_TOPIC),
+        ("\udcff", Reason.BAD_TOPIC),
+    ],
+)
+def test_delivery_of_nobody_known_is_bad_and_kept_whole(routing_key, reason):
+    """Unknown devices and wrong topics are refused; the message is kept as it came."""
+    placed = place(data(), routing_key)
+
+    assert placed.bad.reason is reason
+    assert placed.bad.body == data()
+    assert not placed.complete
+
+
+def test_data_with_an_unknown_metric_is_stored_without_it_and_copied():
+    """Known columns are stored; a copy of the whole lies in quarantine."""
+    body = data(metrics=("steam_pressure", "mystery"), quality=[(0, 0, 64), (0, 1, 0)])
+
+    placed = place(body)
+
+    (rows,) = placed.rows
+    assert rows.metrics == ("steam_pressure",)
+    assert rows.values == [[8.0]]
+    assert rows.quality == {(0, 0): 64}
+    assert placed.bad.reason is Reason.UNKNOWN_METRIC
+    assert placed.complete
+
+
+def test_data_of_unknown_metrics_only_is_quarantined():
+    """Where no column is known, nothing is stored."""
+    placed = place(data(metrics=("mystery", "riddle")))
+
+    assert not placed.complete
+    assert placed.bad.reason is Reason.UNKNOWN_METRIC
+
+
+def test_data_of_the_future_is_refused():
+    """A row more than five minutes ahead is refused."""
+    assert place(data(at_ms=START_MS + 301_000)).bad.reason is Reason.FUTURE_TIME
+
+
+def test_data_older_than_the_retention_is_refused():
+    """A row that the store would not keep is refused."""
+    placed = place(data(at_ms=START_MS - 2_000), oldest=START - timedelta(seconds=1))
+
+    assert placed.bad.reason is Reason.ANCIENT_TIME
+
+
+def test_data_across_a_move_is_split_between_the_boilers():
+    """Each row belongs to the boiler that the device watched at its time."""
+    plant = parse_plant(
+        "sites: [{name: mill}]\n"
+        "boilers: [{name: old, site: mill}, {name: new, site: mill}]\n"
+        "devices:\n"
+        "  - {name: dev1, site: mill, boiler: new, since: 2026-11-23T12:00:01Z,"
+        " before: [{boiler: old}]}\n",
+        Path("plant.yaml"),
+    )
+    body = data(rows=[[0, 1.0, 2.0], [2000, 3.0, 4.0]], quality=[(1, 0, 64)])
+
+    placed = place(body, plant=plant)
+
+    assert [rows.boiler for rows in placed.rows] == ["old", "new"]
+    assert placed.rows[1].quality == {(0, 0): 64}
+
+
+def test_birth_becomes_a_status_with_its_own_text():
+    """What a device says of itself is stored as it said it."""
+    body = codec.encode_state(state="offline", boot=4, conn=2)
+
+    placed = place(body, "steam.v1.mill.dev1.state")
+
+    assert placed.status.state == "offline"
+    assert (placed.status.boot, placed.status.conn) == (4, 2)
+    assert placed.status.body.encode() == body
