@@ -1,0 +1,1 @@
+"""What runs at the boiler: the firmware core (`steamlink`) and the simulator (`sim`)."""

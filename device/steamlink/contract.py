@@ -1,0 +1,96 @@
+"""The device's side of the message contract, version 1: names, topics, limits, quality codes.
+
+No import: this file also runs on a microcontroller.
+"""
+
+VERSION = 1
+PREFIX = "steam/v1"
+KINDS = ("birth", "state", "data", "hist", "event", "diag", "cmd", "ack")
+EVENTS = ("alarm_edge", "sensor_fault", "reset", "loss", "config")
+STATES = ("online", "stopped", "offline")
+OPS = (
+    "rebirth",
+    "time",
+    "get_config",
+    "patch_config",
+    "restart",
+    "identify",
+    "replay",
+    "log",
+    "ota",
+)
+
+MAX_PAYLOAD_BYTES = 65536
+MAX_ROWS = 500
+MAX_METRICS = 64
+MAX_NAME = 32
+MAX_METRIC_NAME = 48
+MAX_U32 = 4294967295
+MAX_COMMAND_ID = 64
+MAX_DT_MS = 604800000
+MAX_UTC_MS = 100000000000000
+
+CLOCK_UNKNOWN = 0
+CLOCK_SET = 1
+CLOCK_SYNCHRONISED = 2
+
+# OPC quality codes, one byte QQSSSSLL (OPC 10000-8 A.4.3.3).
+BAD = 0
+CONFIGURATION_ERROR = 4
+NOT_CONNECTED = 8
+DEVICE_FAILURE = 12
+SENSOR_FAILURE = 16
+COMMUNICATION_FAILURE = 24
+OUT_OF_SERVICE = 28
+WAITING_FOR_INITIAL_DATA = 32
+UNCERTAIN = 64
+LAST_USABLE = 68
+SENSOR_NOT_ACCURATE = 80
+EU_EXCEEDED = 84
+GOOD = 192
+
+_LEVELS = 5
+_FIRST = "abcdefghijklmnopqrstuvwxyz0123456789"
+_REST = _FIRST + "_-"
+
+
+def is_name(text: str) -> bool:
+    """Tell whether `text` may name a site or a device: `^[a-z0-9][a-z0-9_-]{0,31}$`."""
+    if not isinstance(text, str) or not 1 <= len(text) <= MAX_NAME or text[0] not in _FIRST:
+        return False
+    return all(letter in _REST for letter in text)
+
+
+def is_metric_name(text: str) -> bool:
+    """Tell whether `text` may name a metric: `^[a-z][a-z0-9_]{0,47}$`, not ending in `_q`."""
+    if not isinstance(text, str) or not 1 <= len(text) <= MAX_METRIC_NAME or text.endswith("_q"):
+        return False
+    return text[0] in _FIRST[:26] and all(letter in _REST[:-1] for letter in text)
+
+
+def topic(site: str, device: str, kind: str) -> str:
+    """Build `steam/v1/<site>/<device>/<kind>`; ValueError says which part is wrong."""
+    for what, name in (("site", site), ("device", device)):
+        if not is_name(name):
+            raise ValueError(
+                "{} {!r} is no name: a-z, 0-9, _ and -, at most 32 characters, "
+                "starting with a letter or digit".format(what, name)
+            )
+    if kind not in KINDS:
+        raise ValueError("kind {!r} is unknown; known: {}".format(kind, ", ".join(KINDS)))
+    return PREFIX + "/" + site + "/" + device + "/" + kind
+
+
+def parse_topic(text: str) -> tuple[str, str, str]:
+    """Split a topic into (site, device, kind); ValueError for anything outside the grammar."""
+    levels = text.split("/")
+    if len(levels) != _LEVELS or "/".join(levels[:2]) != PREFIX:
+        raise ValueError("topic {!r} is not steam/v1/<site>/<device>/<kind>".format(text[:200]))
+    topic(levels[2], levels[3], levels[4])
+    return levels[2], levels[3], levels[4]
+
+
+def routing_key(text: str) -> str:
+    """The AMQP routing key that RabbitMQ gives a topic of the contract: dots for slashes."""
+    parse_topic(text)
+    return text.replace("/", ".")
