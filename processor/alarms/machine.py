@@ -101,9 +101,7 @@ class Alarm:
         """Take over the state that a recorded transition led to."""
         if event.retroactive:
             return
-        if event.state is AlarmState.UNACK:
-            self.since_us = event.at_us
-        elif not self.since_us:
+        if event.state is AlarmState.UNACK or not self.since_us:
             self.since_us = event.at_us
         self.state = event.state
         self.last_us = max(self.last_us, event.at_us)

@@ -1,8 +1,8 @@
 """Whether a metric is stale: judged by the clock, the only thing here that is."""
 
 from bridge.plant import AlarmDefinition
-from processor.alarms.machine import Alarm, Stimulus
 from bridge.records import AlarmEvent
+from processor.alarms.machine import Alarm, Stimulus
 
 
 class Staleness:

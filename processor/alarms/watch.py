@@ -46,13 +46,14 @@ class Condition:
     do not yet settle the condition whatever was in the gap.
     """
 
-    __slots__ = ("limit", "phase", "tail", "watched")
+    __slots__ = ("band", "limit", "phase", "tail", "watched")
 
     def __init__(self, watched: Watched) -> None:
         self.watched = watched
         self.limit = watched.limit
         self.phase = Phase(active=watched.alarm.active)
         self.tail: Tail | None = None
+        self.band: Band | None = None
         watched.conditions.append(self)
 
     @property
@@ -76,6 +77,7 @@ class Band:
         self.stale = stale
         self.inner_low, self.inner_high = -math.inf, math.inf
         for condition in conditions:
+            condition.band = self
             limit = condition.limit
             if limit.sign > 0:
                 self.inner_high = min(self.inner_high, limit.trip)
@@ -107,7 +109,9 @@ class Watch:
 
     __slots__ = ("at_us", "boiler", "columns", "metrics", "row", "taken_us")
 
-    def __init__(self, boiler: "BoilerWatch", metrics: tuple[str, ...], bands: list[Band | None]):
+    def __init__(
+        self, boiler: "BoilerWatch", metrics: tuple[str, ...], bands: list[Band | None]
+    ) -> None:
         self.boiler = boiler
         self.metrics = metrics
         self.columns = tuple(
@@ -127,6 +131,7 @@ class BoilerWatch:
         self.stale: dict[str, Staleness] = {}
         self.by_metric: dict[str, list[Watched]] = {}
         self.watches: list[Watch] = []
+        self.bands: dict[str, list[Band]] = {}
         self.readings: dict[str, LiveReading] = {}
         self.fresh_us: dict[str, int] = {}
 
@@ -147,8 +152,9 @@ class BoilerWatch:
             self.watched[name] = kept
             self.by_metric.setdefault(definition.metric, []).append(kept)
         if earlier is not None:
-            self.readings = earlier.readings
-            self.fresh_us = earlier.fresh_us
+            self.readings = earlier.newest_readings()
+            fresh = {metric: earlier.last_fresh_us(metric) for metric in self.readings}
+            self.fresh_us = {metric: at for metric, at in fresh.items() if at is not None}
 
     def _alarm(self, definition: AlarmDefinition, earlier: "BoilerWatch | None") -> Alarm:
         alarm = Alarm.of(self.boiler.site, self.boiler.name, definition)
@@ -182,8 +188,8 @@ class BoilerWatch:
                 newest = moment if newest is None else max(newest, moment)
         return newest
 
-    def newest_readings(self, known: Iterable[str]) -> dict[str, LiveReading]:
-        """The newest reading of every metric in `known`."""
+    def newest_readings(self) -> dict[str, LiveReading]:
+        """The newest reading of every metric."""
         newest = dict(self.readings)
         for watch in self.watches:
             if watch.row is None:
@@ -192,4 +198,4 @@ class BoilerWatch:
                 before = newest.get(metric)
                 if before is None or before.at_us <= watch.at_us:
                     newest[metric] = LiveReading(watch.row[index], watch.at_us)
-        return {metric: newest[metric] for metric in newest if metric in known}
+        return newest

@@ -1,0 +1,123 @@
+"""The plant compiled for judging: boilers with their alarms, devices with their columns."""
+
+from bridge.plant import Plant
+from bridge.records import AlarmState
+from processor.alarms.machine import Alarm
+from processor.alarms.watch import Band, BoilerWatch, Condition, Watch
+
+Columns = tuple[str, ...]
+
+
+class DeviceWatch:
+    """What is watched through one device: its conditions, bands and columns.
+
+    `watches` are those of its present boiler, which it watches since `since_us`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.since_us = 0
+        self.conditions: dict[tuple[str, str], Condition] = {}
+        self.bands: dict[tuple[str, str], Band | None] = {}
+        self.watches: dict[Columns, Watch] = {}
+        self.earlier: dict[tuple[str, Columns], Watch] = {}
+
+
+class Compiled:
+    """The plant's boilers and devices as the engine sees them."""
+
+    def __init__(self, plant: Plant, now_us: int) -> None:
+        self.plant = plant
+        self.boilers: dict[str, BoilerWatch] = {}
+        self.devices: dict[str, DeviceWatch] = {}
+        self._build(plant, now_us)
+
+    def _build(self, plant: Plant, now_us: int) -> None:
+        self.plant = plant
+        boilers, self.boilers = self.boilers, {}
+        for boiler in plant.file.boilers:
+            watch = self.boilers[boiler.name] = BoilerWatch(boiler)
+            watch.build(now_us, boilers.get(boiler.name))
+        devices, self.devices = self.devices, {}
+        for name in plant.devices:
+            device = self.devices[name] = devices.get(name) or DeviceWatch(name)
+            device.since_us = plant.watched_since_us(name)
+
+    def replace(self, plant: Plant, now_us: int) -> list[Condition]:
+        """Follow a changed plant; returns the conditions that are no more."""
+        before = [c for device in self.devices.values() for c in device.conditions.values()]
+        self._build(plant, now_us)
+        kept = set()
+        for device in self.devices.values():
+            device.conditions = {
+                key: condition
+                for key, condition in device.conditions.items()
+                if self._is_current(key, condition)
+            }
+            kept |= set(device.conditions.values())
+            device.bands.clear()
+            device.watches.clear()
+            device.earlier.clear()
+        gone = [condition for condition in before if condition not in kept]
+        for condition in gone:
+            condition.watched.conditions.remove(condition)
+        return gone
+
+    def _is_current(self, key: tuple[str, str], condition: Condition) -> bool:
+        boiler = self.boilers.get(key[0])
+        return boiler is not None and boiler.watched.get(key[1]) is condition.watched
+
+    def without_definition(self, plant: Plant) -> list[Alarm]:
+        """The alarms that are not NORMAL and have no definition in another plant."""
+        names = {
+            (boiler.name, definition.name)
+            for boiler in plant.file.boilers
+            for definition in boiler.alarms
+        }
+        return [
+            alarm
+            for boiler in self.boilers.values()
+            for alarm in boiler.alarms()
+            if alarm.state is not AlarmState.NORMAL and (alarm.boiler, alarm.name) not in names
+        ]
+
+    def watch_of(self, device: DeviceWatch, metrics: Columns, at_us: int) -> Watch:
+        """The watch of a device's row with these columns at a moment (epoch µs)."""
+        if at_us >= device.since_us:
+            watch = device.watches.get(metrics)
+            if watch is None:
+                boiler = self.plant.boiler_of(device.name, at_us)
+                watch = device.watches[metrics] = self._watch(device, boiler, metrics)
+            return watch
+        boiler = self.plant.boiler_of(device.name, at_us)
+        watch = device.earlier.get((boiler, metrics))
+        if watch is None:
+            watch = device.earlier[boiler, metrics] = self._watch(device, boiler, metrics)
+        return watch
+
+    def _watch(self, device: DeviceWatch, boiler: str, metrics: Columns) -> Watch:
+        placed = self.boilers[boiler]
+        watch = Watch(placed, metrics, [self._band(device, placed, name) for name in metrics])
+        placed.watches.append(watch)
+        return watch
+
+    def _band(self, device: DeviceWatch, boiler: BoilerWatch, metric: str) -> Band | None:
+        key = (boiler.boiler.name, metric)
+        if key not in device.bands:
+            conditions = [
+                self._condition(device, boiler.boiler.name, watched.definition.name)
+                for watched in boiler.by_metric.get(metric, ())
+            ]
+            stale = [each for each in boiler.stale.values() if each.definition.metric == metric]
+            band = Band(conditions, stale) if conditions or stale else None
+            device.bands[key] = band
+            if band is not None:
+                boiler.bands.setdefault(metric, []).append(band)
+        return device.bands[key]
+
+    def _condition(self, device: DeviceWatch, boiler: str, definition: str) -> Condition:
+        condition = device.conditions.get((boiler, definition))
+        if condition is None:
+            condition = Condition(self.boilers[boiler].watched[definition])
+            device.conditions[boiler, definition] = condition
+        return condition

@@ -1,0 +1,291 @@
+"""Judges rows against the definitions of the boilers: the pure core of alarms."""
+
+from collections.abc import Callable
+
+from bridge.live import LiveReading
+from bridge.messages import Data
+from bridge.plant import Plant
+from bridge.quality import GOOD, is_usable
+from bridge.records import AlarmEvent, AlarmState
+from processor.alarms.compiled import Compiled, DeviceWatch
+from processor.alarms.condition import Phase, step
+from processor.alarms.journal import Journal
+from processor.alarms.late import Memory, Tail, Track
+from processor.alarms.machine import Alarm, Stimulus, next_state
+from processor.alarms.watch import Band, Condition, Tentative, Watch, Watched
+
+Row = list[float | None]
+Quality = dict[tuple[int, int], int]
+Change = tuple[int, float | None]
+Hold = Callable[[int, int], None]
+"""Called with a message's number and +1 (it must wait) or -1 (no longer)."""
+
+
+class Engine:
+    """Every limit alarm of the plant, moved by rows; STALE by the clock.
+
+    Rows of one device come in its order. `out` gathers the journalled transitions. An
+    activation shown by a row of an outage (`hist`) waits until a live row, a return or
+    2 s have told whether it lasts, and `hold` keeps its message from being settled.
+    `now_us` and `message` (the number of the present one) are set by the caller. While
+    stored rows are folded, `changes` notes each condition's newest change.
+    """
+
+    def __init__(self, plant: Plant, journal: Journal, hold: Hold, now_us: int) -> None:
+        self.compiled = Compiled(plant, now_us)
+        self.journal = journal
+        self.out: list[AlarmEvent] = []
+        self.now_us = now_us
+        self.message = 0
+        self.changes: dict[Condition, Change] | None = None
+        self._hold = hold
+        self._tentative: list[Watched] = []
+
+    def write(self, event: AlarmEvent | None) -> None:
+        """Journal a transition unless it is there already."""
+        if event is not None:
+            sealed = self.journal.write(event, self.now_us)
+            if sealed is not None:
+                self.out.append(sealed)
+
+    def replace_plant(self, plant: Plant) -> list[Condition]:
+        """Follow a changed plant.yaml; returns the conditions that are no more.
+
+        Definitions that did not change keep their state and timers. A changed one keeps
+        its alarm's state and judges by its new limits from the next reading on. An alarm
+        whose definition is gone becomes NORMAL, with a note.
+        """
+        self.confirm(self.now_us)
+        for alarm in self.compiled.without_definition(plant):
+            gone = alarm.transition(
+                alarm.state,
+                AlarmState.NORMAL,
+                self.now_us,
+                None,
+                note="the definition is no longer in plant.yaml",
+            )
+            self.write(gone)
+        return self.compiled.replace(plant, self.now_us)
+
+    def judge(self, device: DeviceWatch, data: Data, *, hist: bool) -> None:
+        """Judge the rows of a message that is next in its device's order."""
+        base_us = data.t * 1000 + data.n % 1000
+        metrics, quality = data.k, data.q
+        for index, row in enumerate(data.r):
+            at_us = base_us + int(row[0]) * 1000  # type: ignore[arg-type]
+            watch = self.compiled.watch_of(device, metrics, at_us)
+            if quality or None in row:
+                codes = data.quality()
+                usable = _usable(row, codes, index)
+                self._note_readings(watch, row, codes, index, at_us)
+                self.judge_row(watch, usable, at_us, hist=hist)
+                continue
+            watch.row, watch.at_us, watch.taken_us = row, at_us, self.now_us
+            for column, band in watch.columns:
+                value = row[column]
+                if not band.low < value < band.high:  # type: ignore[operator]
+                    self._judge_band(band, value, at_us, hist=hist)
+
+    def judge_row(self, watch: Watch, row: Row, at_us: int, *, hist: bool) -> None:
+        """Judge one row `[dt, value...]` in which None is no usable value."""
+        for column, band in watch.columns:
+            value = row[column]
+            if value is None or not band.low < value < band.high:
+                self._judge_band(band, value, at_us, hist=hist)
+
+    def _judge_band(self, band: Band, value: float | None, at_us: int, *, hist: bool) -> None:
+        for condition in band.conditions:
+            changed_us = step(condition.limit, condition.phase, at_us, value)
+            tail = condition.tail
+            if tail is not None:
+                tail.add(condition.limit, condition.phase, at_us, value)
+                if not tail.open:
+                    condition.tail = None
+            if changed_us is not None:
+                self._changed(condition, changed_us, value, hist=hist)
+            elif condition.watched.tentative is not None and not hist and value is not None:
+                self._confirm(condition.watched)
+        if value is not None:
+            for staleness in band.stale:
+                if staleness.active:
+                    staleness.saw(at_us)
+        band.settle()
+
+    def _changed(
+        self, condition: Condition, at_us: int, value: float | None, *, hist: bool
+    ) -> None:
+        watched = condition.watched
+        if self.changes is not None:
+            self.changes[condition] = (at_us, value)
+            if self._is_recorded(watched.alarm, condition.phase.active, at_us):
+                return
+        if not condition.phase.active:
+            if watched.tentative is not None:
+                self._was_over(watched, at_us, value)
+            elif not any(each.phase.active for each in watched.conditions):
+                self.write(watched.alarm.apply(Stimulus.RETURN, at_us, value))
+        elif watched.tentative is not None:
+            self._confirm(watched)
+        elif hist and not watched.alarm.active:
+            watched.tentative = Tentative(at_us, value, self.now_us, self.message)
+            self._tentative.append(watched)
+            self._hold(self.message, 1)
+        else:
+            self.write(watched.alarm.apply(Stimulus.ACTIVATE, at_us, value))
+
+    def _is_recorded(self, alarm: Alarm, active: bool, at_us: int) -> bool:
+        """Whether the journal already has a change that stored rows show."""
+        following = next_state(alarm.state, Stimulus.ACTIVATE if active else Stimulus.RETURN)
+        return (
+            following is None
+            or at_us <= alarm.last_us
+            or self.journal.knows(alarm.transition(alarm.state, following, at_us, None))
+        )
+
+    def _confirm(self, watched: Watched) -> None:
+        """The condition lasts: what an outage hid alarms now."""
+        tentative = self._resolve(watched)
+        event = watched.alarm.apply(Stimulus.ACTIVATE, tentative.at_us, tentative.value)
+        self.write(event)
+
+    def _was_over(self, watched: Watched, at_us: int, value: float | None) -> None:
+        """The condition was over before it was known: journalled, moves nothing."""
+        tentative = self._resolve(watched)
+        alarm = watched.alarm
+        active = alarm.transition(
+            alarm.state, AlarmState.UNACK, tentative.at_us, tentative.value, retroactive=True
+        )
+        self.write(active)
+        over = alarm.transition(
+            AlarmState.UNACK, AlarmState.RTN_UNACK, at_us, value, retroactive=True
+        )
+        self.write(over)
+
+    def _resolve(self, watched: Watched) -> Tentative:
+        tentative = watched.tentative
+        if tentative is None:
+            raise AssertionError(f"alarm {watched.alarm.name} has no tentative activation")
+        watched.tentative = None
+        self._tentative.remove(watched)
+        self._hold(tentative.message, -1)
+        return tentative
+
+    def confirm(self, taken_before_us: int) -> None:
+        """Alarm for every tentative activation found by then; nothing newer denied it."""
+        for watched in list(self._tentative):
+            tentative = watched.tentative
+            if tentative is not None and tentative.taken_us <= taken_before_us:
+                self._confirm(watched)
+
+    # -- late rows
+
+    def remember(self, device: DeviceWatch) -> Memory:
+        """How the conditions of a device stand now, for the rows missing from here on."""
+        memory = Memory()
+        for condition in device.conditions.values():
+            if not condition.phase.resting:
+                alarm = condition.watched.alarm
+                active = alarm.state if alarm.active else AlarmState.UNACK
+                state = active if condition.phase.active else AlarmState.NORMAL
+                memory.tracks[condition] = Track(condition.phase.copy(), state)
+            if condition.tail is not None:
+                condition.tail.follower = memory
+            condition.tail = memory.tails[condition] = Tail()
+            if condition.band is not None:
+                condition.band.settle()
+        return memory
+
+    def judge_late(self, device: DeviceWatch, data: Data, memory: Memory) -> None:
+        """Judge the rows of a message that fills a gap; all they show is retroactive."""
+        memory.touched = True
+        codes = data.quality()
+        for index, at_us in enumerate(data.times_us()):
+            watch = self.compiled.watch_of(device, data.k, at_us)
+            row = data.r[index]
+            for column, band in watch.columns:
+                value = row[column]
+                if value is not None and not is_usable(codes.get((index, column - 1), GOOD)):
+                    value = None
+                inside = value is not None and band.inner_low < value < band.inner_high
+                for condition in band.conditions:
+                    if not inside or memory.needs(condition):
+                        for event in memory.judge(condition, at_us, value):
+                            self.write(event)
+
+    def close(self, memory: Memory) -> None:
+        """A gap is filled: judge again what came after it, while it still matters."""
+        memory.touched = True
+        for condition, tail in memory.tails.items():
+            for at_us, value in tail.readings:
+                for event in memory.judge(condition, at_us, value):
+                    self.write(event)
+            track = memory.tracks.get(condition)
+            if tail.follower is not None and not tail.settled:
+                _hand_on(condition, track, tail.follower)
+            elif condition.tail is tail:
+                self._adopt(condition, track, tail)
+
+    def _adopt(self, condition: Condition, track: Track | None, tail: Tail) -> None:
+        """Go on from how the late engine stands, and alarm or return where that differs.
+
+        The transition's time is that of the first reading after the gap, from which on
+        it was known live; the true time stands in the journal as retroactive.
+        """
+        was_active = condition.phase.active
+        condition.phase = Phase() if track is None else track.phase
+        condition.tail = None
+        if condition.phase.active is not was_active:
+            at_us = tail.readings[0][0] if tail.readings else condition.phase.last_us
+            if track is not None:
+                at_us = max(at_us, track.changed_us + 1)
+            self._changed(condition, at_us, None, hist=False)
+        if condition.band is not None:
+            condition.band.settle()
+
+    # -- staleness
+
+    def judge_stale(self) -> None:
+        """Judge every STALE definition at `now_us`."""
+        for boiler in self.compiled.boilers.values():
+            for staleness in boiler.stale.values():
+                metric = staleness.definition.metric
+                was_active = staleness.active
+                self.write(staleness.tick(self.now_us, boiler.last_fresh_us(metric)))
+                if staleness.active is not was_active:
+                    for band in boiler.bands.get(metric, ()):
+                        band.settle()
+
+    # -- readings
+
+    def _note_readings(
+        self, watch: Watch, row: Row, codes: Quality, index: int, at_us: int
+    ) -> None:
+        boiler = watch.boiler
+        for column, metric in enumerate(watch.metrics):
+            value = row[column + 1]
+            code = codes.get((index, column), GOOD)
+            if value is None and code == GOOD:
+                continue
+            boiler.readings[metric] = LiveReading(value, at_us, code)
+            if value is not None and is_usable(code):
+                boiler.fresh_us[metric] = min(at_us, self.now_us)
+
+
+def _usable(row: Row, codes: Quality, index: int) -> Row:
+    """The row without the values that may not be judged."""
+    if not codes:
+        return row
+    return [
+        None if column and not is_usable(codes.get((index, column - 1), GOOD)) else value
+        for column, value in enumerate(row)
+    ]
+
+
+def _hand_on(condition: Condition, track: Track | None, follower: Memory) -> None:
+    """Correct where a later gap begins, unless its rows were judged already."""
+    if follower.touched:
+        return
+    if track is None:
+        follower.tracks.pop(condition, None)
+    else:
+        follower.tracks[condition] = track

@@ -1,0 +1,80 @@
+"""Alarms about Steam itself: the evaluator falls behind, a device's identity came twice."""
+
+from bridge.records import AlarmEvent, AlarmState
+from processor.alarms.machine import SYSTEM, Alarm, Stimulus
+
+SYSTEM_BOILER = "_steam"
+SYSTEM_PRIORITY = 2
+LAGGING = "evaluator_lagging"
+MAX_LAG_S = 5.0
+LAG_OVER_US = 30_000_000
+REUSE_OVER_US = 60_000_000
+
+
+class SystemAlarms:
+    """The alarms of the boiler `_steam`; their times are those of what caused them."""
+
+    def __init__(self) -> None:
+        self.alarms: dict[str, Alarm] = {}
+        self._returns_us: dict[str, int] = {}
+        self._lag_ok_since_us: int | None = None
+
+    def alarm(self, name: str) -> Alarm:
+        """The alarm of that name, made where it is new."""
+        alarm = self.alarms.get(name)
+        if alarm is None:
+            alarm = self.alarms[name] = Alarm("", SYSTEM_BOILER, name, SYSTEM, SYSTEM_PRIORITY)
+        return alarm
+
+    def fold(self, event: AlarmEvent, now_us: int) -> None:
+        """Take over a recorded state; what was active returns unless it shows again."""
+        alarm = self.alarm(event.definition)
+        alarm.fold(event)
+        if alarm.active and event.definition != LAGGING:
+            self._returns_us[event.definition] = now_us + REUSE_OVER_US
+
+    def identity_reused(
+        self, device: str, boot: int, seq: int, at_us: int, now_us: int
+    ) -> AlarmEvent | None:
+        """A device sent another content under an identity used before.
+
+        The alarm returns to normal after 60 s without another.
+        """
+        name = f"identity_reused_{device}"
+        self._returns_us[name] = now_us + REUSE_OVER_US
+        note = (
+            f"device {device} sent boot {boot}, seq {seq} again with other content; "
+            "was it reflashed, or do two boards carry this name?"
+        )
+        return self.alarm(name).apply(Stimulus.ACTIVATE, at_us, note=note)
+
+    def tick(self, now_us: int, lag_s: float) -> list[AlarmEvent]:
+        """Judge the queue's lag (seconds), and let old alarms return to normal."""
+        events = [self._judge_lag(now_us, lag_s)]
+        for name, at_us in list(self._returns_us.items()):
+            if now_us >= at_us:
+                del self._returns_us[name]
+                events.append(self.alarm(name).apply(Stimulus.RETURN, at_us))
+        return [event for event in events if event is not None]
+
+    def _judge_lag(self, now_us: int, lag_s: float) -> AlarmEvent | None:
+        """Lagging from 5 s on; over once it was less for 30 s."""
+        if lag_s >= MAX_LAG_S:
+            self._lag_ok_since_us = None
+            alarm = self.alarm(LAGGING)
+            note = "messages wait to be evaluated; staleness is not judged meanwhile"
+            alarm.setpoint = MAX_LAG_S
+            return alarm.apply(Stimulus.ACTIVATE, now_us, round(lag_s, 3), note=note)
+        alarm_now = self.alarms.get(LAGGING)
+        if alarm_now is None or not alarm_now.active:
+            return None
+        if self._lag_ok_since_us is None:
+            self._lag_ok_since_us = now_us
+        if now_us - self._lag_ok_since_us < LAG_OVER_US:
+            return None
+        return alarm_now.apply(Stimulus.RETURN, now_us, round(lag_s, 3))
+
+    @property
+    def shown(self) -> list[Alarm]:
+        """Those that are not NORMAL."""
+        return [a for a in self.alarms.values() if a.state is not AlarmState.NORMAL]
