@@ -1,10 +1,15 @@
 """The port to the time-series store, and what it answers."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
 
-from bridge.records import AlarmEvent, Batch, DeviceStatus, Rows
+from bridge.records import AlarmEvent, Batch, BatchSummary, DeviceStatus, Rows
+
+LATEST_WITHIN_US = 24 * 3600 * 1_000_000
+MINUTE_US = 60_000_000
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +48,11 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BatchMinute(msgspec.Struct, frozen=True, kw_only=True):
-    """What was processed in one minute: the sums of its flushes."""
+    """What was processed in one minute: the sums of its flushes.
+
+    A flush belongs to the UTC minute of its `at_us`, the moment from which its batch_id
+    was made; `batch_id` is that of the minute's last flush.
+    """
 
     batch_id: str
     flushes: int
@@ -61,7 +70,10 @@ class Store(Protocol):
 
     Every method raises StoreError (store/errors.py) and nothing of the vendor's. Spans
     are half-open [start_us, end_us) in epoch µs. Writing the same record again changes
-    nothing; a row's identity is its series and its time.
+    nothing; a row's identity is its series and its time. Writing other fields under the
+    same identity unites them, the last value of a field wins; None (or a number that is
+    not finite) is no field. Where two devices of a boiler give a metric a value at the
+    same µs, the greater counts as the later.
     """
 
     def open(self) -> None:
@@ -94,7 +106,10 @@ class Store(Protocol):
         """Each asked metric over the span, with at most `points` points (at least 10)."""
 
     def rows(self, site: str, boiler: str, start_us: int, end_us: int) -> list[Rows]:
-        """The stored rows of a boiler by time, each as Rows of one row, with boot and seq."""
+        """The stored rows of a boiler by time, each as Rows of one row, with boot and seq.
+
+        Its metrics are in alphabetical order, those alone that have a value or a code.
+        """
 
     def batches(self, start_us: int, end_us: int) -> list[BatchMinute]:
         """The minutes in which batches were processed within the span, oldest first."""
@@ -112,3 +127,26 @@ class Store(Protocol):
 
     def open_alarms(self) -> list[AlarmEvent]:
         """The newest event (by `n`, retroactive ones aside) of each alarm that is not NORMAL."""
+
+
+def minutes_of(summaries: Iterable[BatchSummary]) -> list[BatchMinute]:
+    """Sum up flushes by the UTC minute of their `at_us`, oldest first."""
+    by_minute: dict[int, list[BatchSummary]] = defaultdict(list)
+    for summary in summaries:
+        by_minute[summary.at_us // MINUTE_US].append(summary)
+    return [_minute_of(by_minute[minute]) for minute in sorted(by_minute)]
+
+
+def _minute_of(flushes: list[BatchSummary]) -> BatchMinute:
+    newest = max(flushes, key=lambda flush: (flush.at_us, flush.batch_id))
+    return BatchMinute(
+        batch_id=newest.batch_id,
+        flushes=len(flushes),
+        rows=sum(flush.rows for flush in flushes),
+        messages=sum(flush.messages for flush in flushes),
+        bytes=sum(flush.bytes for flush in flushes),
+        quarantined=sum(flush.quarantined for flush in flushes),
+        lag_ms_max=max(flush.lag_ms for flush in flushes),
+        first_at_us=min(flush.first_at_us for flush in flushes),
+        last_at_us=max(flush.last_at_us for flush in flushes),
+    )

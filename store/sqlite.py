@@ -1,0 +1,414 @@
+"""The store in one SQLite file: the embedded deployment."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Self, TypeVar
+
+import msgspec
+
+from bridge.clock import Clock, to_us, utc_now
+from bridge.records import AlarmEvent, AlarmState, Batch, BatchSummary, DeviceStatus, Rows
+from bridge.series import EVENTS, RAW, ROLLUP
+from store.buckets import MIN_POINTS, Accumulator, bucket_slices, bucket_width_us
+from store.errors import Misconfigured, StoreError, Unavailable
+from store.port import LATEST_WITHIN_US, BatchMinute, Reading, Retention, Series, minutes_of
+from store.sqlite_rows import StoredRow, write_rows
+from store.sqlite_tables import (
+    SCHEMA,
+    SCHEMA_VERSION,
+    cells,
+    column_values,
+    columns,
+    record_of,
+    upsert,
+)
+
+_BUSY_TIMEOUT_S = 10.0
+_FETCH_ROWS = 8_192
+_PRUNE_ROWS = 5_000
+_TABLES_OF = {RAW: ("boiler", "device_status", "insight", "batch"), EVENTS: ("alarm_event",)}
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+class SqliteStore:
+    """The store port over one SQLite file (WAL, synchronous=FULL), for threads and processes.
+
+    Each thread gets a connection of its own; `close` closes them all. Data older than the
+    retention goes when `prune` is called, as `init` does.
+    """
+
+    def __init__(self, path: Path | str, *, clock: Clock = utc_now) -> None:
+        self._path = Path(path)
+        self._clock = clock
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._connections: list[sqlite3.Connection] = []
+        self._generation = 0
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Nothing to get ready: each thread connects when it first asks."""
+
+    def close(self) -> None:
+        """Close the connections of all threads; no call may be under way."""
+        with self._lock:
+            self._generation += 1
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+
+    def init(self, retention: Retention) -> list[str]:
+        """Make the file and its tables, note the retention, and prune what is older."""
+        said = []
+        with self._speaking():
+            if not self._path.exists():
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                said.append(f"made the file {self._path}")
+            sqlite3.connect(self._path).close()
+        connection = self._connection(checked=False)
+        with self._transaction(connection):
+            if self._version_of(connection) == 0:
+                for statement in SCHEMA.split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                said.append(f"made the tables (version {SCHEMA_VERSION})")
+            said += _set_retention(connection, retention)
+        self.prune(self._clock())
+        return said
+
+    def check(self) -> str:
+        """Test that the file is there, whole and can be written; returns SQLite's version."""
+        connection = self._connection()
+        with self._transaction(connection):
+            connection.execute("SELECT count(*) FROM retention").fetchone()
+        return f"SQLite {sqlite3.sqlite_version}, {self._path}"
+
+    def prune(self, now: datetime) -> int:
+        """Delete what is older than its bucket's retention; returns how many records."""
+        connection = self._connection()
+        with self._speaking():
+            kept = connection.execute("SELECT bucket, days FROM retention").fetchall()
+            known = [number for (number,) in connection.execute("SELECT id FROM series")]
+        deleted = 0
+        for bucket, days in kept:
+            if days is None:
+                continue
+            before_us = to_us(now - timedelta(days=days))
+            for table in _TABLES_OF.get(bucket, ()):
+                for place in known if table == "boiler" else [None]:
+                    deleted += self._prune(connection, table, place, before_us)
+        return deleted
+
+    def _prune(
+        self, connection: sqlite3.Connection, table: str, series: int | None, before_us: int
+    ) -> int:
+        """Delete old records of a table in short transactions, so that writers get through."""
+        if series is None:
+            chosen = f"rowid IN (SELECT rowid FROM {table} WHERE at_us < :before LIMIT :limit)"  # noqa: S608
+        else:
+            chosen = (
+                "series = :series AND at_us < :before AND at_us <= coalesce((SELECT at_us "
+                "FROM boiler WHERE series = :series ORDER BY at_us LIMIT 1 OFFSET :limit), :before)"
+            )
+        values = {"series": series, "before": before_us, "limit": _PRUNE_ROWS}
+        deleted = 0
+        while True:
+            with self._transaction(connection):
+                gone = connection.execute(f"DELETE FROM {table} WHERE {chosen}", values).rowcount  # noqa: S608
+            deleted += gone
+            if gone < _PRUNE_ROWS:
+                return deleted
+
+    def write(self, batch: Batch) -> None:
+        """Store the batch in one transaction, on the disk before this returns."""
+        connection = self._connection()
+        with self._transaction(connection):
+            write_rows(connection, batch.rows, batch.batch_id)
+            _write_records(connection, batch.statuses)
+            _write_records(connection, batch.alarm_events)
+            _write_records(connection, batch.insights)
+            if batch.summary is not None:
+                _write_records(connection, [batch.summary])
+
+    def latest(self, site: str, boiler: str) -> dict[str, Reading]:
+        """The newest value of each metric of a boiler (at most a day old)."""
+        oldest_us = to_us(self._clock()) - LATEST_WITHIN_US
+        found: dict[str, Reading] = {}
+        with self._reading() as connection:
+            layouts = _layouts(connection)
+            for series in _series_of(connection, site, boiler):
+                for metric, reading in _newest(connection, series, layouts, oldest_us).items():
+                    known = found.get(metric)
+                    if known is None or reading.at_us > known.at_us or _greater(reading, known):
+                        found[metric] = reading
+        return found
+
+    def series(
+        self,
+        site: str,
+        boiler: str,
+        metrics: list[str],
+        start_us: int,
+        end_us: int,
+        points: int,
+    ) -> list[Series]:
+        """Each asked metric over the span, with at most `points` points."""
+        points = max(points, MIN_POINTS)
+        width = bucket_width_us(start_us, end_us, points)
+        gathered = {metric: Accumulator(metric, width, points) for metric in metrics}
+        with self._reading() as connection:
+            layouts = _layouts(connection)
+            for series in _series_of(connection, site, boiler):
+                cursor = connection.execute(
+                    "SELECT at_us, layout, packed FROM boiler "
+                    "WHERE series = ? AND at_us >= ? AND at_us < ? ORDER BY at_us",
+                    (series, start_us, end_us),
+                )
+                while chunk := cursor.fetchmany(_FETCH_ROWS):
+                    for layout, rows in groupby(chunk, itemgetter(1)):
+                        _gather(gathered, layouts[layout], list(rows), width)
+        return [gathered[metric].series() for metric in metrics]
+
+    def rows(self, site: str, boiler: str, start_us: int, end_us: int) -> list[Rows]:
+        """The stored rows of a boiler by time, each as Rows of one row, with boot and seq."""
+        with self._reading() as connection:
+            layouts = _layouts(connection)
+            stored = connection.execute(
+                "SELECT device, at_us, layout, boot, seq, packed, quality "
+                "FROM series JOIN boiler ON series = id "
+                "WHERE site = ? AND boiler = ? AND at_us >= ? AND at_us < ? ORDER BY at_us, device",
+                (site, boiler, start_us, end_us),
+            )
+            return [
+                StoredRow.read(layouts[layout], packed, quality).as_rows(
+                    site, boiler, device, at_us, boot, seq
+                )
+                for device, at_us, layout, boot, seq, packed, quality in stored
+            ]
+
+    def batches(self, start_us: int, end_us: int) -> list[BatchMinute]:
+        """The minutes in which batches were processed within the span, oldest first."""
+        query = "WHERE at_us >= ? AND at_us < ?"
+        return minutes_of(self._records(BatchSummary, "batch", query, (start_us, end_us)))
+
+    def statuses(self, start_us: int, end_us: int) -> list[DeviceStatus]:
+        """What devices said of themselves within the span, oldest first."""
+        query = "WHERE at_us >= ? AND at_us < ? ORDER BY at_us, site, device, kind"
+        return self._records(DeviceStatus, "device_status", query, (start_us, end_us))
+
+    def alarm_events(
+        self, start_us: int, end_us: int, *, boiler: str | None = None, limit: int = 10_000
+    ) -> list[AlarmEvent]:
+        """Alarm events within the span by `at_us`, newest first, at most `limit`."""
+        query = (
+            "WHERE at_us >= ? AND at_us < ? AND (?3 IS NULL OR boiler = ?3) "
+            "ORDER BY at_us DESC, n DESC LIMIT ?4"
+        )
+        return self._records(AlarmEvent, "alarm_event", query, (start_us, end_us, boiler, limit))
+
+    def alarm_heads(self) -> dict[str, AlarmEvent]:
+        """The last event of each boiler's chain (highest `n`), by boiler."""
+        query = "GROUP BY boiler HAVING max(n) IS NOT NULL"
+        return {event.boiler: event for event in self._records(AlarmEvent, "alarm_event", query)}
+
+    def open_alarms(self) -> list[AlarmEvent]:
+        """The newest event of each alarm that is not NORMAL, retroactive ones aside."""
+        query = "WHERE NOT retroactive GROUP BY site, boiler, definition HAVING max(n) IS NOT NULL"
+        newest = self._records(AlarmEvent, "alarm_event", query)
+        found = [event for event in newest if event.state is not AlarmState.NORMAL]
+        return sorted(found, key=lambda event: (event.at_us, event.boiler, event.definition))
+
+    def _records(
+        self, kind: type[_S], table: str, query: str, values: tuple[object, ...] = ()
+    ) -> list[_S]:
+        with self._reading() as connection:
+            found = connection.execute(
+                f"SELECT {columns(kind)} FROM {table} {query}",  # noqa: S608 - our own words
+                values,
+            ).fetchall()
+        return [record_of(kind, stored) for stored in found]
+
+    def _connection(self, *, checked: bool = True) -> sqlite3.Connection:
+        """This thread's connection; `checked` asks for tables of this version."""
+        generation, known = getattr(self._local, "connection", (-1, None))
+        if known is not None and generation == self._generation:
+            connection: sqlite3.Connection = known
+        else:
+            with self._speaking():
+                connection = self._connect()
+            with self._lock:
+                self._connections.append(connection)
+            self._local.connection = (self._generation, connection)
+            self._local.checked = False
+        if checked and not self._local.checked:
+            self._check_version(connection)
+            self._local.checked = True
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=_BUSY_TIMEOUT_S,
+            isolation_level=None,
+            # close() may come from another thread; otherwise a connection stays with its own.
+            check_same_thread=False,
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _check_version(self, connection: sqlite3.Connection) -> None:
+        with self._speaking():
+            version = self._version_of(connection)
+        if version == 0:
+            raise Misconfigured(f"{self._path} has no tables; make them with `steam store init`")
+        if version != SCHEMA_VERSION:
+            raise Misconfigured(
+                f"{self._path} has tables of version {version}, this Steam knows version "
+                f"{SCHEMA_VERSION}; use the Steam that made it, or another file"
+            )
+
+    def _version_of(self, connection: sqlite3.Connection) -> int:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection, within one snapshot."""
+        connection = self._connection()
+        with self._speaking():
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("COMMIT")
+
+    @contextmanager
+    def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """A short write: all of it or nothing."""
+        with self._speaking():
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                connection.execute("COMMIT")
+            except BaseException:
+                # The fault that led here is the one to tell, not that of the way back.
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _speaking(self) -> Iterator[None]:
+        """Turn SQLite's exceptions into the port's."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: sqlite3.Error | OSError) -> StoreError:
+        code = getattr(error, "sqlite_errorcode", None)
+        kind = None if code is None else code & 0xFF
+        if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return Unavailable(
+                f"{self._path} was locked for {_BUSY_TIMEOUT_S:.0f} s; another program writes "
+                "to it for long: end it, or wait"
+            )
+        if kind == sqlite3.SQLITE_FULL:
+            return Unavailable(f"no space left for {self._path}; free space on its disk")
+        if kind == sqlite3.SQLITE_CANTOPEN and not self._path.exists():
+            return Misconfigured(f"{self._path} is not there; make it with `steam store init`")
+        if kind in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_INTERRUPT):
+            return Unavailable(f"{self._path} cannot be read or written: {error}; check its disk")
+        return Misconfigured(
+            f"{self._path} cannot be used: {error}; is it Steam's file, and may this account "
+            "write it and its folder?"
+        )
+
+
+def _write_records(connection: sqlite3.Connection, records: list[_S]) -> None:
+    if records:
+        connection.executemany(upsert(type(records[0])), map(cells, records))
+
+
+def _set_retention(connection: sqlite3.Connection, retention: Retention) -> list[str]:
+    said = []
+    known = dict(connection.execute("SELECT bucket, days FROM retention").fetchall())
+    wanted = {RAW: retention.raw_days, ROLLUP: retention.rollup_days, EVENTS: retention.events_days}
+    for bucket, days in wanted.items():
+        if bucket in known and known[bucket] == days:
+            continue
+        connection.execute("INSERT OR REPLACE INTO retention VALUES (?, ?)", (bucket, days))
+        told = "for ever" if days is None else f"for {days} days"
+        said.append(f"{bucket} is kept {told}")
+    return said
+
+
+def _layouts(connection: sqlite3.Connection) -> dict[int, tuple[str, ...]]:
+    found = connection.execute("SELECT id, metrics FROM layout")
+    return {number: tuple(metrics.split(",")) if metrics else () for number, metrics in found}
+
+
+def _series_of(connection: sqlite3.Connection, site: str, boiler: str) -> list[int]:
+    query = "SELECT id FROM series WHERE site = ? AND boiler = ? ORDER BY device"
+    return [number for (number,) in connection.execute(query, (site, boiler))]
+
+
+def _newest(
+    connection: sqlite3.Connection, series: int, layouts: dict[int, tuple[str, ...]], since_us: int
+) -> dict[str, Reading]:
+    """The newest reading of each metric of one series, going back no further than needed."""
+    span = "WHERE series = ? AND at_us >= ?"
+    used = connection.execute(f"SELECT DISTINCT layout FROM boiler {span}", (series, since_us))  # noqa: S608
+    missing = {metric for (layout,) in used for metric in layouts[layout]}
+    found: dict[str, Reading] = {}
+    stored = connection.execute(
+        f"SELECT at_us, layout, packed, quality FROM boiler {span} ORDER BY at_us DESC",  # noqa: S608
+        (series, since_us),
+    )
+    for at_us, layout, packed, quality in stored:
+        if not missing:
+            break
+        if missing.isdisjoint(layouts[layout]):
+            continue
+        row = StoredRow.read(layouts[layout], packed, quality)
+        for metric in missing & row.values.keys():
+            found[metric] = Reading(at_us, row.values[metric], row.quality.get(metric, 192))
+        missing -= found.keys()
+    return found
+
+
+def _greater(one: Reading, other: Reading) -> bool:
+    return one.at_us == other.at_us and one.value > other.value
+
+
+def _gather(
+    gathered: dict[str, Accumulator],
+    metrics: tuple[str, ...],
+    rows: list[tuple[int, int, bytes]],
+    width: int,
+) -> None:
+    """Hand the asked columns of rows of one layout to their accumulators."""
+    asked = [metric for metric in metrics if metric in gathered]
+    if not asked:
+        return
+    times_us = [at_us for at_us, _, _ in rows]
+    slices = bucket_slices(times_us, width)
+    values = column_values((packed for _, _, packed in rows), len(metrics))
+    for metric in asked:
+        gathered[metric].add(times_us, values[metrics.index(metric)], slices)
