@@ -1,0 +1,85 @@
+"""`steam doctor`: test every connection and say what to do about each that fails."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import typer
+from rich.table import Table
+
+from bridge.broker import BrokerError
+from bridge.plant import Plant, load_plant
+from bridge.topology import topology
+from steam.broker import topology_of
+from steam.console import FAILED, ConfigOption, JsonOption, command, out, settings_at
+from steam.settings import MissingSecret, Settings
+from steam.stores import store_of
+from store.errors import StoreError
+
+app = typer.Typer()
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What was tested, whether it is well, and what was found."""
+
+    what: str
+    ok: bool
+    text: str
+
+
+@app.command()
+@command
+def doctor(config: ConfigOption = Path("steam.yaml"), as_json: JsonOption = False) -> None:
+    """Test settings, broker and store; exit 1 where something is wrong."""
+    settings = settings_at(config)
+    plant = load_plant(settings.plant_path)
+    findings = [Finding("settings", True, f"{config} and {settings.plant_path} are good")]
+    findings += [_tested(what, test) for what, test in _tests(settings, plant) if test is not None]
+    if as_json:
+        typer.echo(msgspec.json.encode(findings))
+    else:
+        table = Table("", "what", "found")
+        for finding in findings:
+            table.add_row("ok" if finding.ok else "FAULT", finding.what, finding.text)
+        out.print(table)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+def _tests(settings: Settings, plant: Plant) -> list[tuple[str, Callable[[], str] | None]]:
+    server = settings.deployment == "server"
+    outside = not server and settings.mqtt.broker == "outside"
+    return [
+        ("store", lambda: _store(settings)),
+        ("RabbitMQ", (lambda: _rabbitmq(settings, plant)) if server else None),
+        ("MQTT broker", (lambda: _mqtt(settings)) if outside else None),
+    ]
+
+
+def _tested(what: str, test: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, True, test())
+    except (StoreError, BrokerError, MissingSecret, OSError) as error:
+        return Finding(what, False, str(error))
+
+
+def _store(settings: Settings) -> str:
+    store = store_of(settings)
+    store.open()
+    try:
+        return store.check()
+    finally:
+        store.close()
+
+
+def _rabbitmq(settings: Settings, plant: Plant) -> str:
+    findings = topology_of(settings).audit(topology(plant), repair=False)
+    if findings:
+        raise BrokerError("; ".join(str(finding) for finding in findings[:5]))
+    return "reached; queues, bindings and policies are as the plant needs them"
+
+
+def _mqtt(settings: Settings) -> str:
+    from steam.mqtt_probe import probe
+
+    return probe(settings.mqtt)
