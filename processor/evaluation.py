@@ -1,24 +1,25 @@
 """What messages mean: alarms, live values, answers to devices. Pure; `now` is given."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
 
 import msgspec
 
 from bridge.clock import to_us
-from bridge.live import AcknowledgeAlarm, LiveAlarm, LiveBoiler, LiveSite
+from bridge.live import AcknowledgeAlarm, LiveSite
 from bridge.messages import Birth, Cmd, Data, Diag, Event, Message, State
 from bridge.plant import AlarmType, Plant
-from bridge.records import AlarmEvent, AlarmState, Rows
+from bridge.records import AlarmEvent, Rows
 from bridge.topics import Kind, Topic
 from processor.alarms.engine import Engine
 from processor.alarms.followed import FollowedDevice
 from processor.alarms.journal import Journal
 from processor.alarms.machine import Alarm, Stimulus
 from processor.alarms.order import HOLD_US, Place
+from processor.alarms.showing import live_site, live_system
 from processor.alarms.system import MAX_LAG_S, SYSTEM_BOILER, SystemAlarms
-from processor.alarms.takeover import fold_rows
+from processor.alarms.takeover import Records, take_over
 
 _TIME_COMMAND_VALID_MS = 60_000
 _RESTORE_MARGIN_US = 60_000_000
@@ -72,6 +73,7 @@ class Evaluation:
         self._open: dict[int, int] = {}
         self._waiting: set[FollowedDevice] = set()
         self._changed_sites: set[str] = set(plant.sites)
+        self._restored = False
 
     def _follow(self) -> None:
         before, self._devices = self._devices, {}
@@ -89,10 +91,10 @@ class Evaluation:
         else:
             del self._open[message]
 
-    def _events(self) -> Sequence[AlarmEvent]:
+    def _events(self) -> list[AlarmEvent]:
         events = self._engine.out
+        self._engine.out = []
         if events:
-            self._engine.out = []
             self._changed_sites.update(event.site for event in events)
         return events
 
@@ -171,7 +173,7 @@ class Evaluation:
                 pass
         return Taken(outcome, self._events(), commands)
 
-    def tick(self, now: datetime, lag_s: float) -> Sequence[AlarmEvent]:
+    def tick(self, now: datetime, lag_s: float) -> list[AlarmEvent]:
         """Let time pass: to be called about 4 times a second with the queue's lag in s.
 
         Lets go of what waited for 2 s, judges staleness while the lag is below 5 s.
@@ -224,26 +226,9 @@ class Evaluation:
     def live(self, site: str, now: datetime) -> LiveSite:
         """The latest of one site; site "" holds the alarms of Steam itself."""
         if not site:
-            alarms = _live_alarms(self._system.shown)
-            system = LiveBoiler(boiler=SYSTEM_BOILER, readings={}, alarms=alarms, devices=[])
-            return LiveSite(site="", at_us=to_us(now), boilers=[system])
-        devices: dict[str, list[FollowedDevice]] = {}
-        for name, device in self._devices.items():
-            devices.setdefault(self._plant.devices[name].boiler, []).append(device)
-        known = self._plant.metrics
-        boilers = []
-        for boiler in self._plant.boilers_of(site):
-            watch = self._engine.compiled.boilers[boiler.name]
-            readings = watch.newest_readings()
-            boilers.append(
-                LiveBoiler(
-                    boiler=boiler.name,
-                    readings={name: readings[name] for name in readings if name in known},
-                    alarms=_live_alarms(watch.alarms()),
-                    devices=[device.live() for device in devices.get(boiler.name, ())],
-                )
-            )
-        return LiveSite(site=site, at_us=to_us(now), boilers=boilers)
+            return live_system(self._system.alarms.values(), to_us(now))
+        devices = self._devices.values()
+        return live_site(self._plant, self._engine.compiled, devices, site, to_us(now))
 
     # -- take-over and change
 
@@ -255,31 +240,20 @@ class Evaluation:
         recorded_ids: set[str],
         now: datetime,
     ) -> None:
-        """Take over from the records, before the first message.
+        """Take over from the records: at the start, and after every new connection.
 
         `heads` is each boiler's newest event, `open_alarms` the newest of each alarm that
         is not NORMAL, `rows` those of the last `restore_span_us`, `recorded_ids` the
-        identities recorded since then. Transitions that the rows show and nobody
+        identities recorded lately. Later on, a boiler's recorded states replace those
+        here only where somebody else recorded more than this evaluator, and only rows
+        beyond those evaluated here are folded. Transitions that the rows show and nobody
         recorded come out of the next call.
         """
-        engine = self._engine
-        engine.now_us = to_us(now)
-        engine.journal.restore(heads, recorded_ids)
-        for event in open_alarms:
-            if event.boiler == SYSTEM_BOILER:
-                self._system.fold(event, engine.now_us)
-                continue
-            alarm = self._alarm(event.boiler, event.definition)
-            if alarm is not None:
-                alarm.fold(event)
-        for boiler in engine.compiled.boilers.values():
-            for staleness in boiler.stale.values():
-                staleness.active = staleness.alarm.active
-        fold_rows(engine, rows)
-        for device, newest in _newest_of_each(rows).items():
-            if device in self._devices:
-                identities = {(each.boot, each.seq) for each in rows if each.device == device}
-                self._devices[device].resume(newest.boot, newest.seq, identities)
+        self._engine.now_us = to_us(now)
+        first, self._restored = not self._restored, True
+        records = Records(heads, open_alarms, rows, recorded_ids)
+        take_over(self._engine, self._system, self._devices, records, first=first)
+        self._changed_sites.update(self._plant.sites)
 
     def replace_plant(self, plant: Plant, now: datetime) -> None:
         """Follow a changed plant.yaml; its events come out of the next call.
@@ -306,32 +280,3 @@ def _time_command(birth: Birth, now_us: int) -> Cmd:
         exp=now_ms + _TIME_COMMAND_VALID_MS,
         args={"utc": now_ms},
     )
-
-
-def _live_alarms(alarms: Iterable[Alarm]) -> list[LiveAlarm]:
-    """Those that are not NORMAL, most urgent first."""
-    shown = [alarm for alarm in alarms if alarm.state is not AlarmState.NORMAL]
-    shown.sort(key=lambda alarm: (alarm.priority, alarm.since_us, alarm.name))
-    return [
-        LiveAlarm(
-            definition=alarm.name,
-            type=alarm.type,
-            metric=alarm.metric,
-            state=alarm.state,
-            priority=alarm.priority,
-            since_us=alarm.since_us,
-            value=alarm.value,
-            setpoint=alarm.setpoint,
-            acknowledged_by=alarm.acknowledged_by,
-        )
-        for alarm in shown
-    ]
-
-
-def _newest_of_each(rows: list[Rows]) -> dict[str, Rows]:
-    newest: dict[str, Rows] = {}
-    for each in rows:
-        before = newest.get(each.device)
-        if before is None or each.times_us[-1] >= before.times_us[-1]:
-            newest[each.device] = each
-    return newest

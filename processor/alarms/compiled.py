@@ -6,6 +6,8 @@ from processor.alarms.machine import Alarm
 from processor.alarms.watch import Band, BoilerWatch, Condition, Watch
 
 Columns = tuple[str, ...]
+MAX_WATCHES = 64
+"""How many different column lists of a device are kept compiled."""
 
 
 class DeviceWatch:
@@ -18,7 +20,7 @@ class DeviceWatch:
         self.name = name
         self.since_us = 0
         self.conditions: dict[tuple[str, str], Condition] = {}
-        self.bands: dict[tuple[str, str], Band | None] = {}
+        self.bands: dict[tuple[str, str], Band] = {}
         self.watches: dict[Columns, Watch] = {}
         self.earlier: dict[tuple[str, Columns], Watch] = {}
 
@@ -87,33 +89,53 @@ class Compiled:
             watch = device.watches.get(metrics)
             if watch is None:
                 boiler = self.plant.boiler_of(device.name, at_us)
-                watch = device.watches[metrics] = self._watch(device, boiler, metrics)
+                watch = self._watch(device, boiler, metrics)
+                device.watches[metrics] = watch
             return watch
         boiler = self.plant.boiler_of(device.name, at_us)
         watch = device.earlier.get((boiler, metrics))
         if watch is None:
-            watch = device.earlier[boiler, metrics] = self._watch(device, boiler, metrics)
+            watch = self._watch(device, boiler, metrics)
+            device.earlier[boiler, metrics] = watch
         return watch
 
     def _watch(self, device: DeviceWatch, boiler: str, metrics: Columns) -> Watch:
+        if len(device.watches) + len(device.earlier) >= MAX_WATCHES:
+            self._drop_watches(device)
         placed = self.boilers[boiler]
-        watch = Watch(placed, metrics, [self._band(device, placed, name) for name in metrics])
+        numbered = list(enumerate(metrics, start=1))
+        bands = [(index, self._band(device, placed, name)) for index, name in numbered]
+        watch = Watch(
+            placed,
+            tuple((index, band) for index, band in bands if band is not None),
+            tuple((index, name) for index, name in numbered if name in self.plant.metrics),
+        )
         placed.watches.append(watch)
         return watch
 
+    def _drop_watches(self, device: DeviceWatch) -> None:
+        """Forget the columns of a device that names them ever anew."""
+        dropped = {*device.watches.values(), *device.earlier.values()}
+        for boiler in {watch.boiler for watch in dropped}:
+            boiler.keep_readings()
+            boiler.watches = [watch for watch in boiler.watches if watch not in dropped]
+        device.watches.clear()
+        device.earlier.clear()
+
     def _band(self, device: DeviceWatch, boiler: BoilerWatch, metric: str) -> Band | None:
-        key = (boiler.boiler.name, metric)
-        if key not in device.bands:
+        name = boiler.boiler.name
+        band = device.bands.get((name, metric))
+        if band is None:
             conditions = [
-                self._condition(device, boiler.boiler.name, watched.definition.name)
+                self._condition(device, name, watched.definition.name)
                 for watched in boiler.by_metric.get(metric, ())
             ]
             stale = [each for each in boiler.stale.values() if each.definition.metric == metric]
-            band = Band(conditions, stale) if conditions or stale else None
-            device.bands[key] = band
-            if band is not None:
-                boiler.bands.setdefault(metric, []).append(band)
-        return device.bands[key]
+            if not conditions and not stale:
+                return None
+            band = device.bands[name, metric] = Band(conditions, stale)
+            boiler.bands.setdefault(metric, []).append(band)
+        return band
 
     def _condition(self, device: DeviceWatch, boiler: str, definition: str) -> Condition:
         condition = device.conditions.get((boiler, definition))

@@ -177,6 +177,11 @@ class Engine:
             if tentative is not None and tentative.taken_us <= taken_before_us:
                 self._confirm(watched)
 
+    def drop_tentative(self, watched: Watched) -> None:
+        """Forget a tentative activation; the records know better."""
+        if watched.tentative is not None:
+            self._resolve(watched)
+
     # -- late rows
 
     def remember(self, device: DeviceWatch) -> Memory:
@@ -261,9 +266,9 @@ class Engine:
         self, watch: Watch, row: Row, codes: Quality, index: int, at_us: int
     ) -> None:
         boiler = watch.boiler
-        for column, metric in enumerate(watch.metrics):
-            value = row[column + 1]
-            code = codes.get((index, column), GOOD)
+        for column, metric in watch.shown:
+            value = row[column]
+            code = codes.get((index, column - 1), GOOD)
             if value is None and code == GOOD:
                 continue
             boiler.readings[metric] = LiveReading(value, at_us, code)

@@ -211,10 +211,15 @@ class FollowedDevice:
 
     # -- take-over and change
 
+    def is_ahead(self, boot: int, seq: int) -> bool:
+        """Tell whether a stored message lies beyond what was evaluated here."""
+        return (boot, seq) >= (self.order.boot, self.order.next)
+
     def resume(self, boot: int, seq: int, taken: set[tuple[int, int]]) -> None:
-        """Follow on after a message whose rows were stored; `taken` are all such identities."""
-        self.order.start(boot, seq + 1)
-        self.order.restored = taken
+        """Follow on after a stored message; `taken` are the identities that the rows had."""
+        if self.is_ahead(boot, seq):
+            self._let_go(self.order.held)
+            self.order.resume(boot, seq + 1, taken)
 
     def forget(self, condition: Condition) -> None:
         """Drop a condition whose definition is gone."""
@@ -224,10 +229,14 @@ class FollowedDevice:
 
     def abandon(self) -> None:
         """Let go of what waits; this device is no longer registered."""
-        for held in (self.order.held, *(gap.held for gap in self.order.gaps)):
-            for item in held.values():
-                self._hold(item.number, -1)
-            held.clear()
+        self._let_go(self.order.held)
+        for gap in self.order.gaps:
+            self._let_go(gap.held)
+
+    def _let_go(self, held: dict[int, Held]) -> None:
+        for item in held.values():
+            self._hold(item.number, -1)
+        held.clear()
 
     def live(self) -> LiveDevice:
         """The device as dashboards are shown it."""

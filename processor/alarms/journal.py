@@ -43,12 +43,17 @@ class Journal:
         self._known: dict[str, None] = {}
 
     def restore(self, heads: dict[str, AlarmEvent], recorded_ids: Iterable[str]) -> None:
-        """Go on from the newest recorded event of each boiler."""
+        """Go on from the newest recorded event of each boiler, unless it is older than ours."""
         for boiler, head in heads.items():
-            self._heads[boiler] = (head.n, head.hash)
+            if head.n > self.length(boiler):
+                self._heads[boiler] = (head.n, head.hash)
             self._remember(head.id)
         for recorded in recorded_ids:
             self._remember(recorded)
+
+    def length(self, boiler: str) -> int:
+        """How many events of a boiler there are, as far as this journal knows."""
+        return self._heads.get(boiler, (0, ""))[0]
 
     def knows(self, event: AlarmEvent) -> bool:
         """Tell whether a transition was journalled before."""

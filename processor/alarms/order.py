@@ -147,6 +147,14 @@ class DeviceOrder:
         self._floor = (boot, seq)
         self._current = self._seen_of(boot, seq)
 
+    def resume(self, boot: int, seq: int, taken: set[tuple[int, int]]) -> None:
+        """Go on at this message; those `taken` were evaluated from stored rows."""
+        if self.boot < 0:
+            self.start(boot, seq)
+        self.boot, self.next = boot, seq
+        self._current = self._seen_of(boot, seq)
+        self.restored = taken
+
     def new_boot(self, boot: int) -> None:
         """Go over to another boot; what is missing of the present one may come late."""
         if self.boot >= 0:

@@ -26,12 +26,14 @@ class SystemAlarms:
             alarm = self.alarms[name] = Alarm("", SYSTEM_BOILER, name, SYSTEM, SYSTEM_PRIORITY)
         return alarm
 
-    def fold(self, event: AlarmEvent, now_us: int) -> None:
-        """Take over a recorded state; what was active returns unless it shows again."""
-        alarm = self.alarm(event.definition)
-        alarm.fold(event)
-        if alarm.active and event.definition != LAGGING:
-            self._returns_us[event.definition] = now_us + REUSE_OVER_US
+    def begin_anew(self, open_alarms: list[AlarmEvent], now_us: int) -> None:
+        """Take over recorded states; what is active returns unless it shows again."""
+        self.alarms, self._returns_us = {}, {}
+        for event in open_alarms:
+            alarm = self.alarm(event.definition)
+            alarm.fold(event)
+            if alarm.active and event.definition != LAGGING:
+                self._returns_us[event.definition] = now_us + REUSE_OVER_US
 
     def identity_reused(
         self, device: str, boot: int, seq: int, at_us: int, now_us: int

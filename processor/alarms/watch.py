@@ -56,6 +56,11 @@ class Condition:
         self.band: Band | None = None
         watched.conditions.append(self)
 
+    def begin_anew(self) -> None:
+        """Start from the alarm's present state."""
+        self.phase = Phase(active=self.watched.alarm.active)
+        self.tail = None
+
     @property
     def resting(self) -> bool:
         """Whether only a reading beyond the setpoint can change anything."""
@@ -102,21 +107,23 @@ class Band:
 class Watch:
     """One device's columns at one boiler: what to compare, and the newest whole row.
 
-    `columns` holds (index in the row, band) of the judged metrics; `row` is the newest
+    `columns` holds (index in the row, band) of the judged metrics, `shown` (index, name)
+    of those the plant knows; `row` is the newest
     row in which every value was there and usable, `at_us` its time, `taken_us` when it
     was evaluated.
     """
 
-    __slots__ = ("at_us", "boiler", "columns", "metrics", "row", "taken_us")
+    __slots__ = ("at_us", "boiler", "columns", "row", "shown", "taken_us")
 
     def __init__(
-        self, boiler: "BoilerWatch", metrics: tuple[str, ...], bands: list[Band | None]
+        self,
+        boiler: "BoilerWatch",
+        columns: tuple[tuple[int, Band], ...],
+        shown: tuple[tuple[int, str], ...],
     ) -> None:
         self.boiler = boiler
-        self.metrics = metrics
-        self.columns = tuple(
-            (index, band) for index, band in enumerate(bands, start=1) if band is not None
-        )
+        self.columns = columns
+        self.shown = shown
         self.row: list[float | None] | None = None
         self.at_us = 0
         self.taken_us = 0
@@ -152,9 +159,8 @@ class BoilerWatch:
             self.watched[name] = kept
             self.by_metric.setdefault(definition.metric, []).append(kept)
         if earlier is not None:
-            self.readings = earlier.newest_readings()
-            fresh = {metric: earlier.last_fresh_us(metric) for metric in self.readings}
-            self.fresh_us = {metric: at for metric, at in fresh.items() if at is not None}
+            earlier.keep_readings()
+            self.readings, self.fresh_us = earlier.readings, earlier.fresh_us
 
     def _alarm(self, definition: AlarmDefinition, earlier: "BoilerWatch | None") -> Alarm:
         alarm = Alarm.of(self.boiler.site, self.boiler.name, definition)
@@ -176,6 +182,13 @@ class BoilerWatch:
         yield from (watched.alarm for watched in self.watched.values())
         yield from (staleness.alarm for staleness in self.stale.values())
 
+    def keep_readings(self) -> None:
+        """Note the newest readings apart from the watches, which are about to go."""
+        readings = self.newest_readings()
+        fresh = {metric: self.last_fresh_us(metric) for metric in readings}
+        self.readings = readings
+        self.fresh_us = {metric: at for metric, at in fresh.items() if at is not None}
+
     def last_fresh_us(self, metric: str) -> int | None:
         """When the newest usable reading of a metric was taken (epoch µs), or None.
 
@@ -183,7 +196,7 @@ class BoilerWatch:
         """
         newest = self.fresh_us.get(metric)
         for watch in self.watches:
-            if watch.row is not None and metric in watch.metrics:
+            if watch.row is not None and any(name == metric for _, name in watch.shown):
                 moment = min(watch.at_us, watch.taken_us)
                 newest = moment if newest is None else max(newest, moment)
         return newest
@@ -194,7 +207,7 @@ class BoilerWatch:
         for watch in self.watches:
             if watch.row is None:
                 continue
-            for index, metric in enumerate(watch.metrics, start=1):
+            for index, metric in watch.shown:
                 before = newest.get(metric)
                 if before is None or before.at_us <= watch.at_us:
                     newest[metric] = LiveReading(watch.row[index], watch.at_us)
