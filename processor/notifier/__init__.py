@@ -1,0 +1,1 @@
+"""The notifier: tells people of alarm transitions, each target on its own."""
