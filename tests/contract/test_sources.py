@@ -90,7 +90,8 @@ def bench(request):
         if request.param == "amqp":
             yield AmqpBench(request.getfixturevalue("rabbitmq_vhost"), stack)
         else:
-            yield MqttBench(request.getfixturevalue("mosquitto"), stack)
+            conf = "allow_anonymous true\nmax_inflight_messages 1000\nmax_queued_messages 0\n"
+            yield MqttBench(request.getfixturevalue("new_mosquitto")(conf), stack)
 
 
 @pytest.fixture
