@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.absence import go_without, missing, skip_aloud
 from tests.servers.influxdb import InfluxDB, InfluxDBServer, any_influxdb, own_server
 from tests.servers.mosquitto import MosquittoServer, own_mosquitto
 from tests.servers.process import ServerUnavailable
@@ -17,7 +18,6 @@ from tests.servers.rabbitmq import PROGRAM, RabbitMQ, RabbitMQServer, any_rabbit
 
 ROOT = Path(__file__).resolve().parents[1]
 _BROKER_FILES = ROOT / "bridge" / "rabbitmq"
-_missing: set[str] = set()
 
 
 def pytest_configure() -> None:
@@ -31,16 +31,8 @@ def pytest_configure() -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say once more, at the end, what this run went without."""
-    for text in sorted(_missing):
+    for text in missing():
         terminalreporter.write_line(f"NOT TESTED: {text}", yellow=True, bold=True)
-
-
-def go_without(text: str) -> None:
-    """Skip the test, loudly; with CI=true fail instead, because nobody reads the skips of a green build."""
-    if os.environ.get("CI", "").lower() in {"true", "1"}:
-        pytest.fail(text, pytrace=False)
-    _missing.add(text)
-    pytest.skip(text)
 
 
 @pytest.fixture(scope="session")
@@ -146,8 +138,7 @@ def shared() -> Path:
     folder = ROOT.parent / "shared"
     if not (folder / "data").is_dir():
         text = f"no recordings: {folder} is not there (it lies beside a checkout of the project, not in it)"
-        _missing.add(text)
-        pytest.skip(text)
+        skip_aloud(text)
     return folder
 
 

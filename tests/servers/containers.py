@@ -2,9 +2,10 @@
 
 import os
 import secrets
+import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,18 +25,16 @@ testcontainers_config.ryuk_disabled = True
 
 def image_may_run(image: str) -> bool:
     """Whether Docker answers and `image` is local, or may be fetched because STEAM_TEST_DOCKER=1."""
+    if not _docker_listens():
+        return False
     try:
-        client = docker.from_env()
+        with closing(docker.from_env()) as client:
+            if os.environ.get("STEAM_TEST_DOCKER") == "1":
+                return True
+            client.images.get(image)
     except docker.errors.DockerException:
         return False
-    with client:
-        if os.environ.get("STEAM_TEST_DOCKER") == "1":
-            return True
-        try:
-            client.images.get(image)
-        except docker.errors.DockerException:
-            return False
-        return True
+    return True
 
 
 def rabbitmq_container(
@@ -113,3 +112,12 @@ def _wait(image: str, ready: Callable[[], bool]) -> None:
             msg = f"the container of {image} was not ready after {_READY_S:.0f} s; see docker logs"
             raise ServerError(msg)
         time.sleep(0.5)
+
+
+def _docker_listens() -> bool:
+    # Asked before docker.from_env(), which leaks its socket (a warning, so an error here) when nobody answers.
+    address = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    if not address.startswith("unix://"):
+        return True
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(address.removeprefix("unix://")) == 0

@@ -302,7 +302,10 @@ def find_program(environ: Mapping[str, str]) -> tuple[str, Path] | None:
     else:
         version, candidates = (
             "1.8",
-            [str(cache / "steam" / "bin" / "influxd"), shutil.which("influxd")],
+            [
+                str(cache / "steam" / "bin" / "influxd"),
+                shutil.which("influxd", path=environ.get("PATH")),
+            ],
         )
     for candidate in candidates:
         if candidate and os.access(candidate, os.X_OK):

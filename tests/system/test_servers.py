@@ -9,10 +9,15 @@ import paho.mqtt.client as mqtt
 import pika
 import pytest
 
-from tests.servers.influxdb import InfluxDB, InfluxDBServer
+from tests.servers import absence
+from tests.servers.containers import influxdb_container, rabbitmq_container
+from tests.servers.influxdb import InfluxDB, InfluxDBServer, find_program
+from tests.servers.influxdb import from_environment as influxdb_from_environment
 from tests.servers.mosquitto import MosquittoServer
+from tests.servers.ports import free_port
 from tests.servers.process import ServerError, ServerProcess, child_env
 from tests.servers.rabbitmq import RabbitMQ, RabbitMQServer, without_keys
+from tests.servers.rabbitmq import from_environment as rabbitmq_from_environment
 
 pytestmark = pytest.mark.system
 
@@ -110,6 +115,81 @@ def test_rabbitmq_killed_and_restarted_keeps_confirmed_message_and_ends_without_
     server.stop()
     server.close()
     assert await_no_process(server.folder) == []
+
+
+@pytest.mark.broker
+def test_rabbitmq_named_in_the_environment_is_used(rabbitmq: RabbitMQ) -> None:
+    """The addresses in STEAM_TEST_AMQP_URL and its neighbours win over a broker of our own."""
+    named = {
+        "STEAM_TEST_AMQP_URL": rabbitmq.amqp_url,
+        "STEAM_TEST_MQTT_URL": f"mqtt://{rabbitmq.mqtt_host}:{rabbitmq.mqtt_port}",
+        "STEAM_TEST_RABBITMQ_MANAGEMENT_URL": rabbitmq.management_url,
+    }
+
+    assert rabbitmq_from_environment(named) == rabbitmq
+
+
+def test_rabbitmq_named_in_the_environment_but_away_is_an_error() -> None:
+    """A named broker that does not answer is never replaced by another one in silence."""
+    away = {"STEAM_TEST_AMQP_URL": f"amqp://127.0.0.1:{free_port()}"}
+
+    with pytest.raises(ServerError, match="STEAM_TEST_AMQP_URL is set, but"):
+        rabbitmq_from_environment(away)
+
+
+@pytest.mark.influx
+def test_influxdb_named_in_the_environment_is_used(influxdb: InfluxDB) -> None:
+    """STEAM_TEST_INFLUXDB_URL wins over a server of our own, and its version is found out."""
+    named = {"STEAM_TEST_INFLUXDB_URL": influxdb.url, "STEAM_TEST_INFLUXDB_TOKEN": influxdb.token}
+
+    assert influxdb_from_environment(named) == influxdb
+
+
+def test_influxdb_named_in_the_environment_but_away_is_an_error() -> None:
+    """A named InfluxDB that does not answer is never replaced by another one in silence."""
+    away = {"STEAM_TEST_INFLUXDB_URL": f"http://127.0.0.1:{free_port()}"}
+
+    with pytest.raises(ServerError, match="STEAM_TEST_INFLUXDB_URL is set, but"):
+        influxdb_from_environment(away)
+
+
+def test_influxdb_program_of_the_asked_version_is_found(tmp_path: Path) -> None:
+    """1.8 comes from the cache folder; STEAM_TEST_INFLUXDB=2 asks for INFLUXD2."""
+    program = tmp_path / "steam" / "bin" / "influxd"
+    program.parent.mkdir(parents=True)
+    program.touch(mode=0o755)
+    cache = {"XDG_CACHE_HOME": str(tmp_path), "PATH": ""}
+
+    assert find_program(cache) == ("1.8", program)
+    assert find_program({**cache, "STEAM_TEST_INFLUXDB": "2"}) is None
+    assert find_program({**cache, "STEAM_TEST_INFLUXDB": "2", "INFLUXD2": str(program)}) == (
+        "2.7",
+        program,
+    )
+
+
+def test_missing_server_skips_at_home_and_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With CI=true a test whose server cannot be had fails; at home it is skipped."""
+    monkeypatch.setattr(absence, "_missing", set())
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="no broker"):
+        absence.go_without("no broker")
+
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception, match="no broker"):
+        absence.go_without("no broker")
+    assert absence.missing() == ["no broker"]
+
+
+def test_containers_without_docker_are_not_offered(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where Docker does not answer there is no container, asked for or not, and no error."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    monkeypatch.setenv("STEAM_TEST_DOCKER", "1")
+
+    assert rabbitmq_container(tmp_path, conf=None, plugins=None) is None
+    assert influxdb_container() is None
 
 
 @pytest.mark.influx
