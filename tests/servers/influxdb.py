@@ -18,10 +18,17 @@ import msgspec
 from tests.servers.ports import free_port
 from tests.servers.process import ServerError, ServerProcess, ServerUnavailable, child_env
 
-INSTALL = (
-    "no InfluxDB for the tests: run tests/servers/install.sh (it builds influxd 1.8.10 with Go), or put influxd on the "
-    "PATH, or give STEAM_TEST_INFLUXDB_URL and STEAM_TEST_INFLUXDB_TOKEN, or set STEAM_TEST_DOCKER=1"
-)
+_INSTALL = {
+    "1.8": (
+        "no InfluxDB for the tests: run tests/servers/install.sh (it builds influxd 1.8.10 with Go), "
+        "put influxd on the PATH, give STEAM_TEST_INFLUXDB_URL and STEAM_TEST_INFLUXDB_TOKEN, "
+        "or set STEAM_TEST_DOCKER=1"
+    ),
+    "2.7": (
+        "no InfluxDB 2.7 for the tests: give the path of its influxd in INFLUXD2, "
+        "STEAM_TEST_INFLUXDB_URL and STEAM_TEST_INFLUXDB_TOKEN, or set STEAM_TEST_DOCKER=1"
+    ),
+}
 _READY_S = 60.0
 _ORG = "steam"
 
@@ -287,6 +294,11 @@ def from_environment(environ: Mapping[str, str]) -> InfluxDB | None:
     return server
 
 
+def wanted_version(environ: Mapping[str, str]) -> str:
+    """Return the version of InfluxDB to test on: "1.8", or "2.7" with STEAM_TEST_INFLUXDB=2."""
+    return "2.7" if environ.get("STEAM_TEST_INFLUXDB", "1").startswith("2") else "1.8"
+
+
 def find_program(environ: Mapping[str, str]) -> tuple[str, Path] | None:
     """Return the version ("1.8" or "2.7") and the path of an influxd on this machine, or None.
 
@@ -294,19 +306,14 @@ def find_program(environ: Mapping[str, str]) -> tuple[str, Path] | None:
     taken from INFLUXD2 or from the cache folder of the offline build.
     """
     cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    if environ.get("STEAM_TEST_INFLUXDB", "1").startswith("2"):
-        version, candidates = (
-            "2.7",
-            [environ.get("INFLUXD2"), str(cache / "influxdb2-offline" / "influxd")],
-        )
-    else:
-        version, candidates = (
-            "1.8",
-            [
-                str(cache / "steam" / "bin" / "influxd"),
-                shutil.which("influxd", path=environ.get("PATH")),
-            ],
-        )
+    version = wanted_version(environ)
+    candidates = {
+        "1.8": [
+            cache / "steam" / "bin" / "influxd",
+            shutil.which("influxd", path=environ.get("PATH")),
+        ],
+        "2.7": [environ.get("INFLUXD2"), cache / "influxdb2-offline" / "influxd"],
+    }[version]
     for candidate in candidates:
         if candidate and os.access(candidate, os.X_OK):
             return version, Path(candidate)
@@ -321,7 +328,7 @@ def own_server(folder: Path) -> InfluxDBServer:
     """
     found = find_program(os.environ)
     if found is None:
-        raise ServerUnavailable(INSTALL)
+        raise ServerUnavailable(_INSTALL[wanted_version(os.environ)])
     version, program = found
     return (
         InfluxDB2Server(folder, program=program)
@@ -348,7 +355,7 @@ def any_influxdb(folder: Path) -> Iterator[InfluxDB]:
 
         container = influxdb_container()
         if container is None:
-            raise ServerUnavailable(INSTALL)
+            raise ServerUnavailable(_INSTALL[wanted_version(os.environ)])
         with container as address:
             yield address
 
