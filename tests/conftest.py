@@ -17,7 +17,6 @@ from tests.servers.rabbitmq import INSTALL as RABBITMQ_INSTALL
 from tests.servers.rabbitmq import PROGRAM, RabbitMQ, RabbitMQServer, any_rabbitmq
 
 ROOT = Path(__file__).resolve().parents[1]
-_BROKER_FILES = ROOT / "bridge" / "rabbitmq"
 
 
 def pytest_configure() -> None:
@@ -41,7 +40,11 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
     with ExitStack() as stack:
         try:
             broker = stack.enter_context(
-                any_rabbitmq(tmp_path_factory.mktemp("rabbitmq"), **_broker_files())
+                any_rabbitmq(
+                    tmp_path_factory.mktemp("rabbitmq"),
+                    conf=_shipped("rabbitmq.conf"),
+                    plugins=_shipped("enabled_plugins"),
+                )
             )
         except ServerUnavailable as unavailable:
             go_without(str(unavailable))
@@ -62,7 +65,9 @@ def rabbitmq_server(tmp_path: Path) -> Iterator[RabbitMQServer]:
         go_without(
             f"a RabbitMQ that a test may kill must be a program of this machine: {RABBITMQ_INSTALL}"
         )
-    with RabbitMQServer(tmp_path / "rabbitmq", **_broker_files()) as server:
+    with RabbitMQServer(
+        tmp_path / "rabbitmq", conf=_shipped("rabbitmq.conf"), plugins=_shipped("enabled_plugins")
+    ) as server:
         yield server
 
 
@@ -142,6 +147,6 @@ def shared() -> Path:
     return folder
 
 
-def _broker_files() -> dict[str, Path]:
-    files = {"conf": _BROKER_FILES / "rabbitmq.conf", "plugins": _BROKER_FILES / "enabled_plugins"}
-    return {name: path for name, path in files.items() if path.exists()}
+def _shipped(name: str) -> Path | None:
+    path = ROOT / "bridge" / "rabbitmq" / name
+    return path if path.exists() else None
