@@ -44,5 +44,9 @@ class Source(Protocol):
     def connected(self) -> bool:
         """Whether deliveries can arrive at this moment."""
 
+    @property
+    def connections(self) -> int:
+        """How often the broker was reached so far; another consumer may have been active between."""
+
     def close(self) -> None:
         """Leave the broker; what is unacknowledged is handed over again later."""

@@ -148,9 +148,10 @@ class Evaluator:
         except msgspec.MsgspecError as error:
             log.warning("operator command refused", reason=str(error))
             return "evaluated"
-        self._events += self._evaluation.acknowledge(command, now)
-        if self._evaluation.refusal:
-            log.info("nothing to acknowledge", reason=self._evaluation.refusal, by=command.by)
+        acknowledged = self._evaluation.acknowledge(command, now)
+        self._events += acknowledged.events
+        if acknowledged.refusal is not None:
+            log.info("nothing to acknowledge", reason=acknowledged.refusal, by=command.by)
         return "evaluated"
 
     def _note_lag(self, messages: int, newest_us: int, now: datetime) -> None:

@@ -34,5 +34,5 @@ def restore(evaluation: Evaluation, store: Store, plant: Plant, now: datetime) -
     except StoreError as error:
         log.warning("alarm state unknown at take-over, going on without it", reason=str(error))
         return
-    evaluation.restore(heads, still_open, rows, {event.id for event in known})
+    evaluation.restore(heads, still_open, rows, {event.id for event in known}, now)
     log.info("evaluator has taken over", open_alarms=len(still_open), rows=len(rows))

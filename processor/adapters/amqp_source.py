@@ -40,12 +40,17 @@ class AmqpSource:
         self._arrived: list[Delivery] = []
         self._fault = ""
         self._retry_at = 0.0
-        self.connections = 0
+        self._connections = 0
 
     @property
     def connected(self) -> bool:
         """Whether the connection stands."""
         return self._connection is not None and self._connection.is_open
+
+    @property
+    def connections(self) -> int:
+        """How often a connection was made."""
+        return self._connections
 
     @property
     def fault(self) -> str:
@@ -116,7 +121,7 @@ class AmqpSource:
             self._lose(_words(error))
             return
         self._connection, self._channel = connection, channel
-        self.connections += 1
+        self._connections += 1
         self._backoff.reset()
         if self._fault:
             log.info("consuming again", queues=self._queues)

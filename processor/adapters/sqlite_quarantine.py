@@ -1,0 +1,93 @@
+"""The quarantine as a table in SQLite: the embedded deployment."""
+
+import sqlite3
+import threading
+from pathlib import Path
+
+from bridge.messages import Reason
+from processor.quarantine import BadMessage
+from processor.results import PublishFailed
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS quarantine (
+    id INTEGER PRIMARY KEY,
+    routing_key TEXT NOT NULL,
+    body BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    at_us INTEGER NOT NULL
+)
+"""
+_COLUMNS = "routing_key, body, reason, detail, at_us"
+
+
+class SqliteQuarantine:
+    """Bad messages in one file; implements Quarantine and what a desk needs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def open(self) -> None:
+        """Open the file, making it where it is new."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self._path, timeout=10, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        with connection:
+            connection.execute(_SCHEMA)
+        self._connection = connection
+
+    def put(self, messages: list[BadMessage]) -> None:
+        """Keep the messages durably; raises PublishFailed."""
+        rows = [(m.routing_key, m.body, m.reason.value, m.detail, m.at_us) for m in messages]
+        statement = f"INSERT INTO quarantine ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
+        try:
+            with self._lock, self._open() as connection:
+                connection.executemany(statement, rows)
+        except sqlite3.Error as error:
+            raise PublishFailed(f"quarantine {self._path} cannot be written: {error}") from None
+
+    def list(self, limit: int = 1000) -> list[BadMessage]:
+        """The messages in quarantine, oldest first."""
+        return [message for _, message in self._numbered(limit)]
+
+    def drop(self, identity: str) -> BadMessage | None:
+        """Remove a message for good; None: no such id."""
+        for number, message in self._numbered(-1):
+            if message.id == identity:
+                with self._lock, self._open() as connection:
+                    connection.execute("DELETE FROM quarantine WHERE id = ?", (number,))
+                return message
+        return None
+
+    def _numbered(self, limit: int) -> list[tuple[int, BadMessage]]:
+        query = f"SELECT id, {_COLUMNS} FROM quarantine ORDER BY id LIMIT ?"  # noqa: S608
+        with self._lock:
+            rows = self._open().execute(query, (limit,)).fetchall()
+        return [
+            (
+                number,
+                BadMessage(
+                    routing_key=key, body=body, reason=Reason(reason), detail=detail, at_us=at_us
+                ),
+            )
+            for number, key, body, reason, detail, at_us in rows
+        ]
+
+    def count(self) -> int:
+        """How many messages are in quarantine."""
+        with self._lock:
+            return int(self._open().execute("SELECT count(*) FROM quarantine").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise PublishFailed(f"quarantine {self._path} is not open")
+        return self._connection

@@ -1,0 +1,27 @@
+"""`steam run`: the embedded deployment on real devices."""
+
+from pathlib import Path
+
+import typer
+
+from steam.console import WRONG_SETTINGS, ConfigOption, command, configure_logs, end, out
+from steam.console import settings_at
+
+app = typer.Typer()
+
+
+@app.command()
+@command
+def run(config: ConfigOption = Path("steam.yaml")) -> None:
+    """Run everything on this machine, as steam.yaml says, until Ctrl-C."""
+    settings = settings_at(config)
+    if settings.deployment != "embedded":
+        text = f"{config}: `run` is the embedded deployment; on servers start `processor`, `notifier`, `panel`"
+        end(text, WRONG_SETTINGS)
+    configure_logs()
+    from steam.embedded import Embedded
+
+    with Embedded(settings) as steam:
+        steam.loops.stop_on_signals()
+        out.print(f"dashboard: {steam.url}", markup=False)
+        steam.loops.wait()

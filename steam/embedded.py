@@ -1,0 +1,218 @@
+"""Steam on one machine: broker, recorder, evaluator, notifier and dashboard in one process."""
+
+import random
+import socket
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+import structlog
+
+from bridge.clock import from_us, utc_now
+from bridge.live import COMMANDS_TOPIC
+from bridge.topics import telemetry_filter
+from panel_app.data.history import History
+from panel_app.data.hub import LiveHub
+from panel_app.data.live_mqtt import MqttLive
+from panel_app.server import Dashboard
+from processor.adapters.embedded_results import EmbeddedResults
+from processor.adapters.mqtt_live import MqttLiveOut
+from processor.adapters.mqtt_source import MqttSource
+from processor.adapters.prometheus import exposition
+from processor.adapters.sqlite_quarantine import SqliteQuarantine
+from processor.backoff import Backoff
+from processor.counters import Counters, EvaluatorCounters, NotifierCounters, RecorderCounters
+from processor.evaluate import Evaluator
+from processor.health import Health, HealthServer
+from processor.notifier.service import Notifier
+from processor.notifier.sqlite_outbox import SqliteOutbox
+from processor.record import Recorder
+from processor.writing import Writing
+from steam.desk import QUARANTINE_FILE
+from steam.inner_broker import GUARANTEE, InnerBroker
+from steam.loops import Loops
+from steam.plant_watch import PlantWatch
+from steam.settings import Settings
+from steam.stores import store_of
+
+log = structlog.get_logger(__name__)
+
+OUTBOX_FILE = "outbox.sqlite"
+PASSWORDS_FILE = "mqtt-passwords"
+_OUTSIDE_GUARANTEE = (
+    "broker outside the process: what it acknowledged waits there while Steam is down, "
+    "provided it keeps persistent sessions (bridge/mosquitto/mosquitto.conf does)"
+)
+
+
+class Embedded:
+    """The whole of Steam in this process; a context manager.
+
+    Started in the order in which data flows back from its end: store first, broker
+    last, so that nothing arrives before there is a place for it.
+    """
+
+    def __init__(self, settings: Settings, *, dashboard: bool = True) -> None:
+        self.settings = settings
+        self.loops = Loops()
+        self.counters = Counters(
+            record=RecorderCounters(), evaluate=EvaluatorCounters(), notify=NotifierCounters()
+        )
+        self.store = store_of(settings)
+        self.plant = PlantWatch(settings.plant_path)
+        self.quarantine = SqliteQuarantine(settings.data_path / QUARANTINE_FILE)
+        self.url = ""
+        self._with_dashboard = dashboard
+        self._health = Health()
+        self._rng = random.Random()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _start(self, stack: ExitStack) -> None:
+        settings = self.settings
+        settings.data_path.mkdir(parents=True, exist_ok=True)
+        self.store.open()
+        stack.callback(self.store.close)
+        self.store.init(settings.retention)
+        self.quarantine.open()
+        stack.callback(self.quarantine.close)
+        outbox = SqliteOutbox(settings.data_path / OUTBOX_FILE)
+        outbox.open()
+        stack.callback(outbox.close)
+        notifier = self._notifier(outbox)
+        notifier.start()
+        stack.callback(notifier.stop)
+        self._start_broker(stack)
+        self._start_health(stack)
+        stack.callback(self.loops.join)
+        self.loops.start("record", self._recorder().run)
+        self.loops.start("evaluate", self._evaluator(outbox, notifier).run)
+        if self._with_dashboard:
+            self._start_dashboard(stack)
+
+    def _start_broker(self, stack: ExitStack) -> None:
+        mqtt = self.settings.mqtt
+        if mqtt.broker == "outside":
+            log.info(_OUTSIDE_GUARANTEE)
+            return
+        loopback = mqtt.host in ("127.0.0.1", "::1", "localhost")
+        passwords: Path | None = self.settings.data_path / PASSWORDS_FILE
+        if loopback and not self.settings.mqtt.username:
+            passwords = None
+        stack.enter_context(InnerBroker(mqtt.host, mqtt.port, passwords))
+        log.info(GUARANTEE)
+
+    def _start_health(self, stack: ExitStack) -> None:
+        where = self.settings.health
+        if where.port is None:
+            return
+        server = HealthServer(
+            where.host, where.port, self._health, lambda: exposition(self.counters)
+        )
+        stack.enter_context(server)
+
+    def _start_dashboard(self, stack: ExitStack) -> None:
+        panel = self.settings.panel
+        hub = LiveHub()
+        feed = MqttLive(hub, **self._broker_address())
+        feed.open()
+        stack.callback(feed.close)
+        history = History(self.store)
+        stack.callback(history.close)
+        dashboard = Dashboard(
+            hub,
+            history,
+            feed,
+            self.plant,
+            address=panel.host,
+            port=panel.port,
+            origins=panel.origins,
+            language=panel.language,
+        )
+        dashboard.start()
+        stack.callback(dashboard.stop)
+        self.url = dashboard.url
+
+    def _broker_address(self) -> dict[str, str | int | None]:
+        mqtt = self.settings.mqtt
+        password = mqtt.password.read("mqtt.password") if mqtt.password else None
+        return {
+            "host": mqtt.host,
+            "port": mqtt.port,
+            "username": mqtt.username or None,
+            "password": password,
+        }
+
+    def _notifier(self, outbox: SqliteOutbox) -> Notifier:
+        return Notifier(
+            self.settings.notifications,
+            self.plant,
+            outbox,
+            counters=self.counters.notify,
+        )
+
+    def _source(self, topic_filters: list[str], role: str) -> MqttSource:
+        return MqttSource(
+            topic_filters=topic_filters, client_id=f"steam-{role}", **self._broker_address()
+        )
+
+    def _recorder(self) -> Recorder:
+        counters = self.counters.record
+        assert counters is not None  # noqa: S101 - made in __init__
+        source = self._source([telemetry_filter()], "record")
+        writing = Writing(
+            self.store,
+            self.quarantine,
+            counters,
+            utc_now,
+            zone=self.settings.zone,
+            recorder=socket.gethostname(),
+            backoff=Backoff(0.2, 30, self._rng),
+        )
+        self._health.needs("MQTT broker (record)", lambda: source.fault)
+        self._health.needs("store", lambda: writing.fault)
+        return Recorder(
+            source,
+            writing,
+            self.plant,
+            counters,
+            utc_now,
+            rule=self.settings.flush,
+            retention=self._retention(),
+            loop=self._health.loop("record"),
+        )
+
+    def _evaluator(self, outbox: SqliteOutbox, notifier: Notifier) -> Evaluator:
+        counters = self.counters.evaluate
+        assert counters is not None  # noqa: S101 - made in __init__
+        source = self._source([telemetry_filter(), COMMANDS_TOPIC], "evaluate")
+        evaluator = Evaluator(
+            source,
+            EmbeddedResults(
+                outbox, self.store, utc_now, lambda at_us: notifier.heartbeat(from_us(at_us))
+            ),
+            MqttLiveOut(client_id="steam-live", **self._broker_address()),
+            self.plant,
+            self.store,
+            counters,
+            utc_now,
+            retention=self._retention(),
+            backoff=Backoff(0.2, 10, self._rng),
+            loop=self._health.loop("evaluate"),
+        )
+        self._health.needs("MQTT broker (evaluate)", lambda: source.fault)
+        self._health.needs("results", lambda: evaluator.fault)
+        return evaluator
+
+    def _retention(self) -> timedelta | None:
+        days = self.settings.retention.raw_days
+        return None if days is None else timedelta(days=days)
