@@ -27,7 +27,7 @@ class BadMessage(msgspec.Struct, frozen=True, kw_only=True):
 class Desk(Protocol):
     """Where a person looks at quarantined messages; looking changes nothing."""
 
-    def list(self, limit: int = 1000) -> list[BadMessage]:
+    def messages(self, limit: int = 1000) -> list[BadMessage]:
         """The messages in quarantine, oldest first."""
 
     def retry(self, identity: str) -> BadMessage | None:

@@ -28,13 +28,13 @@ class EmbeddedDesk:
     def __exit__(self, *_: object) -> None:
         self._quarantine.close()
 
-    def list(self, limit: int = 1000) -> list[BadMessage]:
+    def messages(self, limit: int = 1000) -> list[BadMessage]:
         """The messages in quarantine, oldest first."""
-        return self._quarantine.list(limit)
+        return self._quarantine.messages(limit)
 
     def retry(self, identity: str) -> BadMessage | None:
         """Publish the message again as it first came, then remove it."""
-        for message in self._quarantine.list(-1):
+        for message in self._quarantine.messages(-1):
             if message.id == identity:
                 _publish(self._mqtt, message)
                 return self._quarantine.drop(identity)

@@ -123,34 +123,30 @@ class Embedded:
     def _start_dashboard(self, stack: ExitStack) -> None:
         panel = self.settings.panel
         hub = LiveHub()
-        feed = MqttLive(hub, **self._broker_address())
+        host, port, username, password = self._broker_address()
+        feed = MqttLive(hub, host, port, username=username, password=password)
         feed.open()
         stack.callback(feed.close)
         history = History(self.store)
         stack.callback(history.close)
         dashboard = Dashboard(
+            self.plant,
             hub,
             history,
             feed,
-            self.plant,
             address=panel.host,
             port=panel.port,
-            origins=panel.origins,
             language=panel.language,
         )
         dashboard.start()
         stack.callback(dashboard.stop)
         self.url = dashboard.url
 
-    def _broker_address(self) -> dict[str, str | int | None]:
+    def _broker_address(self) -> tuple[str, int, str | None, str | None]:
+        """Host, port, user and password of the MQTT broker; raises MissingSecret."""
         mqtt = self.settings.mqtt
         password = mqtt.password.read("mqtt.password") if mqtt.password else None
-        return {
-            "host": mqtt.host,
-            "port": mqtt.port,
-            "username": mqtt.username or None,
-            "password": password,
-        }
+        return mqtt.host, mqtt.port, mqtt.username or None, password
 
     def _notifier(self, outbox: SqliteOutbox) -> Notifier:
         return Notifier(
@@ -161,8 +157,14 @@ class Embedded:
         )
 
     def _source(self, topic_filters: list[str], role: str) -> MqttSource:
+        host, port, username, password = self._broker_address()
         return MqttSource(
-            topic_filters=topic_filters, client_id=f"steam-{role}", **self._broker_address()
+            host,
+            port,
+            topic_filters,
+            client_id=f"steam-{role}",
+            username=username,
+            password=password,
         )
 
     def _recorder(self) -> Recorder:
@@ -195,12 +197,16 @@ class Embedded:
         counters = self.counters.evaluate
         assert counters is not None  # noqa: S101 - made in __init__
         source = self._source([telemetry_filter(), COMMANDS_TOPIC], "evaluate")
+        host, port, username, password = self._broker_address()
+        live_out = MqttLiveOut(
+            host, port, client_id="steam-live", username=username, password=password
+        )
         evaluator = Evaluator(
             source,
             EmbeddedResults(
                 outbox, self.store, utc_now, lambda at_us: notifier.heartbeat(from_us(at_us))
             ),
-            MqttLiveOut(client_id="steam-live", **self._broker_address()),
+            live_out,
             self.plant,
             self.store,
             counters,

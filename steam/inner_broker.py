@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 _START_WITHIN_S = 20.0
 GUARANTEE = (
@@ -52,7 +52,7 @@ class InnerBroker:
             loop.call_soon_threadsafe(loop.stop)
             self._thread.join(10)
 
-    def __enter__(self) -> "InnerBroker":
+    def __enter__(self) -> Self:
         self.open()
         return self
 

@@ -33,7 +33,7 @@ class AmqpDesk:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def list(self, limit: int = 1000) -> list[BadMessage]:
+    def messages(self, limit: int = 1000) -> list[BadMessage]:
         """The messages in quarantine, oldest first."""
         with self._channel() as channel:
             return [message for _, message in _consumed(channel, limit)]

@@ -49,7 +49,7 @@ class SqliteQuarantine:
         except sqlite3.Error as error:
             raise PublishFailed(f"quarantine {self._path} cannot be written: {error}") from None
 
-    def list(self, limit: int = 1000) -> list[BadMessage]:
+    def messages(self, limit: int = 1000) -> list[BadMessage]:
         """The messages in quarantine, oldest first."""
         return [message for _, message in self._numbered(limit)]
 

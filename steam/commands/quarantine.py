@@ -37,7 +37,7 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
 ) -> None:
     """List what is in quarantine, oldest first; looking changes nothing."""
-    messages = desk_of(settings_at(config)).list(limit)
+    messages = desk_of(settings_at(config)).messages(limit)
     if as_json:
         typer.echo(msgspec.json.encode([_shown(message) for message in messages]))
         return
@@ -55,7 +55,7 @@ def list_(
 @command
 def show(identity: Identity, config: Config = Path("steam.yaml")) -> None:
     """Show one message, whole."""
-    for message in desk_of(settings_at(config)).list(100_000):
+    for message in desk_of(settings_at(config)).messages(100_000):
         if message.id == identity:
             shown = _shown(message)
             out.print(f"{shown.id}  {shown.at}  {shown.routing_key}", markup=False)

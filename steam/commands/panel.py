@@ -1,0 +1,66 @@
+"""`steam panel`: the dashboard of the server deployment."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import typer
+
+from steam.console import ConfigOption, command, configure_logs, out, settings_at
+from steam.loops import Loops
+from steam.plant_watch import PlantWatch
+from steam.settings import Settings
+from steam.stores import store_of
+
+app = typer.Typer()
+
+
+@app.command()
+@command
+def panel(config: ConfigOption = Path("steam.yaml")) -> None:
+    """Serve the dashboard beside a running processor; until SIGTERM."""
+    settings = settings_at(config)
+    configure_logs()
+    loops = Loops()
+    loops.stop_on_signals()
+    with ExitStack() as stack:
+        out.print(f"dashboard: {_serve(settings, stack)}", markup=False)
+        loops.wait()
+
+
+def _serve(settings: Settings, stack: ExitStack) -> str:
+    from panel_app.data.history import History
+    from panel_app.data.hub import LiveHub
+    from panel_app.data.live_amqp import AmqpLive
+    from panel_app.data.live_mqtt import MqttLive
+    from panel_app.server import Dashboard
+
+    store = store_of(settings)
+    store.open()
+    stack.callback(store.close)
+    history = History(store)
+    stack.callback(history.close)
+    hub = LiveHub()
+    feed: AmqpLive | MqttLive
+    if settings.deployment == "server":
+        feed = AmqpLive(hub, settings.amqp.url.read("amqp.url"))
+    else:
+        mqtt = settings.mqtt
+        password = mqtt.password.read("mqtt.password") if mqtt.password else None
+        feed = MqttLive(
+            hub, mqtt.host, mqtt.port, username=mqtt.username or None, password=password
+        )
+    feed.open()
+    stack.callback(feed.close)
+    where = settings.panel
+    dashboard = Dashboard(
+        PlantWatch(settings.plant_path),
+        hub,
+        history,
+        feed,
+        address=where.host,
+        port=where.port,
+        language=where.language,
+    )
+    dashboard.start()
+    stack.callback(dashboard.stop)
+    return dashboard.url
