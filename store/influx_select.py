@@ -1,0 +1,182 @@
+"""InfluxQL of the store's questions, and records from its rows; pure.
+
+Values are bound as `params`; only names of our own and whole numbers stand in the text.
+Retention policy and database are always given beside the statement.
+"""
+
+from typing import TypeVar
+
+import msgspec
+
+from bridge.records import AlarmEvent, DeviceStatus, Rows
+from bridge.series import (
+    ALARM_EVENT,
+    BATCH,
+    BOILER,
+    BOOT_FIELD,
+    DEVICE_STATUS,
+    QUALITY_SUFFIX,
+    RESERVED_FIELDS,
+    SEQ_FIELD,
+)
+from store.influx_answers import Row
+from store.port import MINUTE_US, BatchMinute, Reading, Series
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+_PLACE = '"site" = $site AND "boiler" = $boiler AND time >= $start AND time < $end'
+_SPAN = "time >= $start AND time < $end"
+_EVENT_COLUMNS = ", ".join(
+    f'"{name}"' for name in AlarmEvent.__struct_fields__ if name not in ("n", "at_us")
+)
+
+ROWS = f'SELECT * FROM "{BOILER}" WHERE {_PLACE}'  # noqa: S608 - names of our own, here and below
+STATUSES = f'SELECT * FROM "{DEVICE_STATUS}" WHERE {_SPAN}'  # noqa: S608
+EVENTS_NEWEST_FIRST = f'SELECT * FROM "{ALARM_EVENT}" WHERE {_SPAN} ORDER BY time DESC LIMIT '  # noqa: S608
+EVENTS_OF_BOILER_NEWEST_FIRST = EVENTS_NEWEST_FIRST.replace(
+    " ORDER", ' AND "boiler" = $boiler ORDER'
+)
+HEADS = f'SELECT max("n") AS "n", {_EVENT_COLUMNS} FROM "{ALARM_EVENT}" GROUP BY "boiler"'  # noqa: S608
+NEWEST_OF_ALARMS = (
+    f'SELECT max("n") AS "n", {_EVENT_COLUMNS} FROM "{ALARM_EVENT}" '  # noqa: S608
+    'WHERE "retroactive" = false GROUP BY "site", "boiler", "definition"'
+)
+BATCH_MINUTES = (
+    'SELECT last("batch_id") AS "batch_id", count("rows") AS "flushes", sum("rows") AS "rows", '  # noqa: S608
+    'sum("messages") AS "messages", sum("bytes") AS "bytes", sum("quarantined") AS "quarantined", '
+    'max("lag_ms") AS "lag_ms_max", min("first_at_us") AS "first_at_us", '
+    f'max("last_at_us") AS "last_at_us" FROM "{BATCH}" WHERE {_SPAN} '
+    f"GROUP BY time({MINUTE_US}u) fill(none)"
+)
+CHECK = f'SELECT "n" FROM "{ALARM_EVENT}" LIMIT 1'  # noqa: S608
+
+
+def quoted(name: str) -> str:
+    """A name as an identifier of InfluxQL."""
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def span(start_us: int, end_us: int, **others: str) -> dict[str, object]:
+    """The params of a span, in ns as InfluxQL compares them, and of what else is bound."""
+    return {"start": start_us * 1000, "end": end_us * 1000, **others}
+
+
+def newest_rows(limit: int) -> str:
+    """The newest rows of a boiler."""
+    return f"{ROWS} ORDER BY time DESC LIMIT {limit}"
+
+
+def last_readings(metrics: list[str]) -> str:
+    """For each metric, in order: its last value within the span, with its code."""
+    return "; ".join(
+        f"SELECT last({quoted(metric)}) AS v, {quoted(metric + QUALITY_SUFFIX)} AS q "  # noqa: S608
+        f'FROM "{BOILER}" WHERE {_PLACE}'
+        for metric in metrics
+    )
+
+
+def summed_up(metrics: list[str], width_us: int) -> str:
+    """All metrics summed up in buckets; the columns of number i are min_i, max_i and so on."""
+    columns = ", ".join(
+        f"{function}({quoted(metric)}) AS {function}_{number}"
+        for number, metric in enumerate(metrics)
+        for function in ("min", "max", "mean", "last", "count")
+    )
+    return f'SELECT {columns} FROM "{BOILER}" WHERE {_PLACE} GROUP BY time({width_us}u) fill(none)'  # noqa: S608
+
+
+def values(metrics: list[str]) -> str:
+    """For each metric, in order: its stored values."""
+    return "; ".join(
+        f'SELECT {quoted(metric)} AS v FROM "{BOILER}" WHERE {_PLACE}'  # noqa: S608
+        for metric in metrics
+    )
+
+
+def summed_series(metric: str, number: int, width_us: int, rows: list[Row]) -> Series:
+    """The series of the metric `number` of `summed_up`."""
+    names = [f"{function}_{number}" for function in ("min", "max", "mean", "last", "count")]
+    found = [
+        (int(number_of(row["time"])), [number_of(row[name]) for name in names])
+        for row in rows
+        if row.get(names[4])
+    ]
+    return Series(
+        metric=metric,
+        step_us=width_us,
+        times_us=[at_us for at_us, _ in found],
+        minimum=[cells[0] for _, cells in found],
+        maximum=[cells[1] for _, cells in found],
+        mean=[cells[2] for _, cells in found],
+        last=[cells[3] for _, cells in found],
+        count=[int(cells[4]) for _, cells in found],
+    )
+
+
+def readings(rows: list[Row]) -> list[tuple[int, float]]:
+    """Times and values of one statement of `values`."""
+    return [(int(number_of(row["time"])), number_of(row["v"])) for row in rows]
+
+
+def row_record(row: Row) -> Rows:
+    """One stored row as the port gives it: metrics in alphabetical order."""
+    codes = {
+        metric: code for metric in row if (code := row.get(metric + QUALITY_SUFFIX)) is not None
+    }
+    given = {
+        name
+        for name, value in row.items()
+        if value is not None and name not in RESERVED_FIELDS and not name.endswith(QUALITY_SUFFIX)
+    }
+    metrics = tuple(sorted(given | codes.keys()))
+    cells = (row.get(metric) for metric in metrics)
+    return Rows(
+        site=str(row["site"]),
+        boiler=str(row["boiler"]),
+        device=str(row["device"]),
+        boot=int(number_of(row[BOOT_FIELD])),
+        seq=int(number_of(row[SEQ_FIELD])),
+        metrics=metrics,
+        times_us=[int(number_of(row["time"]))],
+        values=[[None if cell is None else number_of(cell) for cell in cells]],
+        quality={
+            (0, column): int(number_of(codes[metric]))
+            for column, metric in enumerate(metrics)
+            if metric in codes
+        },
+    )
+
+
+def metrics_among(columns: list[str]) -> list[str]:
+    """The metrics among the columns of measurement `boiler`."""
+    return [
+        name
+        for name in columns
+        if name not in RESERVED_FIELDS and not name.endswith(QUALITY_SUFFIX)
+    ]
+
+
+def reading(at: object, value: object, code: object) -> Reading:
+    """One reading from cells; without a code it is good."""
+    at_us, number = int(number_of(at)), number_of(value)
+    return Reading(at_us, number) if code is None else Reading(at_us, number, int(number_of(code)))
+
+
+def record_of(kind: type[_S], row: Row) -> _S:
+    """A record whose fields are the row's columns and whose `at_us` is the row's time."""
+    present: Row = {name: cell for name, cell in row.items() if cell is not None}
+    if kind is DeviceStatus:
+        present = {"boot": None, "conn": None, "seq": None, "state": None} | present
+    return msgspec.convert(present | {"at_us": row["time"]}, kind, strict=False)
+
+
+def minute_of(row: Row) -> BatchMinute:
+    """One row of BATCH_MINUTES."""
+    return msgspec.convert(row, BatchMinute, strict=False)
+
+
+def number_of(cell: object) -> float:
+    """A cell that must be a number."""
+    if isinstance(cell, (int, float)):
+        return cell
+    raise TypeError(f"{cell!r} stands where InfluxDB should have a number")
