@@ -125,18 +125,19 @@ class Embedded:
         hub = LiveHub()
         host, port, username, password = self._broker_address()
         feed = MqttLive(hub, host, port, username=username, password=password)
-        feed.open()
-        stack.callback(feed.close)
         history = History(self.store)
         stack.callback(history.close)
         dashboard = Dashboard(
-            self.plant,
-            hub,
-            history,
-            feed,
+            plant=self.plant,
+            hub=hub,
+            history=history,
+            commands=feed,
+            feed=feed,
             address=panel.host,
             port=panel.port,
+            origins=panel.origins,
             language=panel.language,
+            batch_zone=self.settings.time_zone,
         )
         dashboard.start()
         stack.callback(dashboard.stop)

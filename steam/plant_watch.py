@@ -37,7 +37,9 @@ class PlantWatch:
         try:
             self._plant = load_plant(self._path)
         except SettingsError as error:
-            log.warning("plant.yaml changed and is wrong; the former plant stays", faults=str(error))
+            log.warning(
+                "plant.yaml changed and is wrong; the former plant stays", faults=str(error)
+            )
         else:
             log.info("plant.yaml read anew", devices=len(self._plant.devices))
 

@@ -49,17 +49,18 @@ def _serve(settings: Settings, stack: ExitStack) -> str:
         feed = MqttLive(
             hub, mqtt.host, mqtt.port, username=mqtt.username or None, password=password
         )
-    feed.open()
-    stack.callback(feed.close)
     where = settings.panel
     dashboard = Dashboard(
-        PlantWatch(settings.plant_path),
-        hub,
-        history,
-        feed,
+        plant=PlantWatch(settings.plant_path),
+        hub=hub,
+        history=history,
+        commands=feed,
+        feed=feed,
         address=where.host,
         port=where.port,
+        origins=where.origins,
         language=where.language,
+        batch_zone=settings.time_zone,
     )
     dashboard.start()
     stack.callback(dashboard.stop)
