@@ -21,11 +21,6 @@ LIVE_EXCHANGE = "steam.live"
 COMMANDS_EXCHANGE = "steam.commands"
 UNROUTED_EXCHANGE = "steam.unrouted"
 DEAD_EXCHANGE = "steam.dead"
-COMMANDS_ROUTING_KEY = "command"
-"""The routing key of operator commands on the exchange steam.commands."""
-
-LIVE_QUEUE_PREFIX = "steam-live."
-"""How the name of a dashboard's own exclusive queue on steam.live begins."""
 
 DELIVERY_LIMIT = 1_000_000
 """How often a message may come back before it is dead-lettered: as good as never.
@@ -47,7 +42,6 @@ class QueueName(StrEnum):
     RESULTS = "steam.results"
     ALARMS = "steam.alarms"
     QUARANTINE = "steam.quarantine"
-    COMMANDS = "steam.commands"
     DEAD = "steam.dead"
 
 
@@ -59,13 +53,16 @@ MAX_BYTES: Mapping[QueueName, int] = {
     QueueName.RESULTS: 256 * MiB,
     QueueName.ALARMS: 64 * MiB,
     QueueName.QUARANTINE: 1024 * MiB,
-    QueueName.COMMANDS: 16 * MiB,
     QueueName.DEAD: 1024 * MiB,
 }
 """The most that each queue holds, in bytes of message bodies; then publishers are refused."""
 
-_SINGLE_ACTIVE_CONSUMER = {QueueName.EVALUATE, QueueName.ALARMS, QueueName.COMMANDS}
-_LAST_RESORT = {QueueName.UNROUTED, QueueName.QUARANTINE, QueueName.DEAD}
+_SINGLE_ACTIVE_CONSUMER = {QueueName.EVALUATE, QueueName.ALARMS}
+_DEAD_LETTERING = {
+    QueueName.RECORD,
+    QueueName.EVALUATE,
+    QueueName.RESULTS,
+}
 
 Argument = str | int | bool
 
@@ -101,11 +98,11 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for the queues or exchanges whose name `pattern` matches."""
+    """What holds for the names that `pattern` matches; `apply_to` is queues, exchanges or all."""
 
     name: str
     pattern: str
-    apply_to: Literal["queues", "exchanges"]
+    apply_to: str
     definition: dict[str, Argument]
     priority: int = POLICY_PRIORITY
 
@@ -131,7 +128,7 @@ def topology(plant: Plant, max_bytes: Mapping[QueueName, int] = MAX_BYTES) -> To
     return Topology(
         exchanges=(
             Exchange(name=LIVE_EXCHANGE, type="topic"),
-            Exchange(name=COMMANDS_EXCHANGE, type="direct"),
+            Exchange(name=COMMANDS_EXCHANGE, type="topic"),
             Exchange(name=UNROUTED_EXCHANGE, type="fanout"),
             Exchange(name=DEAD_EXCHANGE, type="fanout"),
         ),
@@ -144,7 +141,6 @@ def topology(plant: Plant, max_bytes: Mapping[QueueName, int] = MAX_BYTES) -> To
             *(_queue_policy(name, max_bytes[name]) for name in QueueName),
             _alternate_exchange_policy(),
             _subscription_policy(),
-            _live_policy(),
         ),
     )
 
@@ -162,11 +158,7 @@ def _own_bindings() -> tuple[Binding, ...]:
     return (
         Binding(exchange=UNROUTED_EXCHANGE, queue=QueueName.UNROUTED.value, binding_key=""),
         Binding(exchange=DEAD_EXCHANGE, queue=QueueName.DEAD.value, binding_key=""),
-        Binding(
-            exchange=COMMANDS_EXCHANGE,
-            queue=QueueName.COMMANDS.value,
-            binding_key=COMMANDS_ROUTING_KEY,
-        ),
+        Binding(exchange=COMMANDS_EXCHANGE, queue=QueueName.EVALUATE.value, binding_key="#"),
     )
 
 
@@ -179,16 +171,17 @@ def _plant_bindings(plant: Plant) -> tuple[Binding, ...]:
 
 
 def _queue_policy(name: QueueName, max_bytes: int) -> Policy:
-    """Bounded, refusing the publisher when full; what is rejected goes to steam.dead.
+    """Bounded, refusing the publisher when full; what a consumer rejects goes to steam.dead.
 
-    The three places where a message ends up last dead-letter nowhere.
+    The places where a message ends up last dead-letter nowhere, nor does steam.alarms, in which
+    heartbeats that nobody took expire: those are no dead messages.
     """
     definition: dict[str, Argument] = {
         "max-length-bytes": max_bytes,
         "overflow": "reject-publish",
         "delivery-limit": DELIVERY_LIMIT,
     }
-    if name not in _LAST_RESORT:
+    if name in _DEAD_LETTERING:
         definition |= {
             "dead-letter-exchange": DEAD_EXCHANGE,
             "dead-letter-strategy": "at-least-once",
@@ -214,16 +207,6 @@ def _subscription_policy() -> Policy:
         pattern="^mqtt-subscription-",
         apply_to="queues",
         definition={"max-length-bytes": MiB, "overflow": "reject-publish"},
-    )
-
-
-def _live_policy() -> Policy:
-    """A slow dashboard loses the oldest live values: they are only ever the latest."""
-    return Policy(
-        name="steam.live-subscription",
-        pattern=f"^{_literal(LIVE_QUEUE_PREFIX)}",
-        apply_to="queues",
-        definition={"max-length-bytes": 4 * MiB, "overflow": "drop-head", "expires": 60_000},
     )
 
 

@@ -85,6 +85,15 @@ class AmqpSource:
         except AMQPError as error:
             self._lose(_words(error))
 
+    def acknowledge_one(self, number: int) -> None:
+        """Acknowledge a single delivery, out of order."""
+        if self._channel is None or number <= self._channel_began:
+            return
+        try:
+            self._channel.basic_ack(number - self._channel_began)
+        except AMQPError as error:
+            self._lose(_words(error))
+
     def hand_back(self) -> None:
         """Close the channel: the broker requeues every unacknowledged delivery."""
         self._disconnect()
