@@ -7,6 +7,7 @@ from panel_app.data.fake_plant import fake_value
 from store.port import BatchMinute, Series
 
 _SECOND_US = 1_000_000
+_SICK_MINUTE = 5
 
 
 class FakeStore:
@@ -52,7 +53,7 @@ class FakeStore:
                     rows=round(180 + 60 * rough),
                     messages=round(180 + 60 * rough),
                     bytes=round(38_000 * rough),
-                    quarantined=3 if minute % 211 in (5,) else 0,
+                    quarantined=3 if minute % 211 == _SICK_MINUTE else 0,
                     lag_ms_max=round(240 * rough) + (9_000 if minute % 307 in (3, 4) else 0),
                     first_at_us=at_us,
                     last_at_us=min(at_us + 59_000_000, end_us),

@@ -88,10 +88,6 @@ class History:
 
         return self._answer(("alarm_events", span, boiler, limit), span[1], ask)
 
-    def run(self, task: Callable[[], Answer]) -> Future[Answer]:
-        """Run something slow (an export, a command) beside the queries."""
-        return self._pool.submit(task)
-
     def close(self) -> None:
         """Wait for the query that runs and refuse others."""
         self._pool.shutdown(wait=True, cancel_futures=True)

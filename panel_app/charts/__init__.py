@@ -1,0 +1,1 @@
+"""How values are drawn: the range of an indicator, the strips of a trend."""

@@ -1,0 +1,75 @@
+"""The bridge to a view in the browser: typed structs go out as JSON, messages come back."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+import panel as pn
+import param
+
+_HERE = Path(__file__).parent
+_STYLES = _HERE.parent / "theme"
+
+OnMessage = Callable[[dict[str, Any]], None]
+
+
+@cache
+def source(*names: str) -> str:
+    """The ESM text of a view: the named files of this folder, one after the other."""
+    return "\n".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in names)
+
+
+@cache
+def styles(*names: str) -> str:
+    """The style sheets of a view, one after the other."""
+    return "\n".join((_STYLES / f"{name}.css").read_text(encoding="utf-8") for name in names)
+
+
+class View(pn.custom.JSComponent):  # type: ignore[misc]
+    """A view whose `state` is what it is built from and `live` what then changes.
+
+    Both are JSON texts made from structs: browsers parse them natively, equal texts are
+    not sent again, and device text stays data (the views only set textContent).
+    """
+
+    state = param.String(default="{}")
+    live = param.String(default="{}")
+
+    __abstract = True
+
+    def __init__(self, on_message: OnMessage | None = None, **params: Any) -> None:
+        super().__init__(sizing_mode="stretch_width", **params)
+        self._on_message = on_message
+
+    def build(self, state: msgspec.Struct) -> None:
+        """Build the view anew from `state`."""
+        self.state = encode(state)
+
+    def show(self, live: msgspec.Struct) -> None:
+        """Show what has changed."""
+        self.live = encode(live)
+
+    def _handle_msg(self, data: Any) -> None:
+        if self._on_message is not None and isinstance(data, dict):
+            self._on_message(data)
+
+
+def encode(payload: msgspec.Struct) -> str:
+    """A struct as JSON text; a value that is not finite becomes null."""
+    return msgspec.json.encode(payload).decode()
+
+
+class Shell(View):
+    """What surrounds every page: rail, head, alarm banner, acknowledge dialog, watchdog."""
+
+    _esm = source("shared", "shell")
+    _stylesheets: ClassVar[list[str]] = [styles("base", "shell")]
+
+
+class Overview(View):
+    """A tile per boiler."""
+
+    _esm = source("shared", "mimic", "overview")
+    _stylesheets: ClassVar[list[str]] = [styles("base", "overview")]

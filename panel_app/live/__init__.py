@@ -1,0 +1,1 @@
+"""What keeps a session's page current without pushing data across threads."""

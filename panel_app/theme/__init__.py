@@ -1,0 +1,1 @@
+"""Colours, type and spacing: grey unless abnormal (ISA-101)."""
