@@ -130,6 +130,16 @@ def route_faults(
         yield source.fault((*place, "dead_man"), text)
 
 
+def dead_man_url(settings: NotificationSettings, environment: Mapping[str, str]) -> str:
+    """The URL of the dead man's switch, or "" where none is wanted; raises AddressMissing."""
+    if settings.dead_man is None:
+        return ""
+    url = settings.dead_man.read(environment)
+    if not url.startswith(("http://", "https://")):
+        raise AddressMissing("the dead man's switch needs a URL with http:// or https://")
+    return url
+
+
 def address_fault(address: Address) -> str:
     """What is wrong with how an address is given, or ""; the environment is not looked at."""
     given = [name for name in ("url", "url_env", "url_file") if getattr(address, name)]

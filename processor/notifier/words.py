@@ -1,0 +1,141 @@
+"""The operator's words for notifications, in both languages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bridge.records import AlarmState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """Every word of a notification in one language."""
+
+    language: str
+    number_marks: Mapping[int, int | str]
+    time_form: str
+    headings: Mapping[str, str]
+    states: Mapping[AlarmState, str]
+    types: Mapping[str, str]
+    system: Mapping[str, str]
+    steam: str
+    boiler: str
+    measured: str
+    value: str
+    limit: str
+    none: str
+    age: str
+    state: str
+    priority: str
+    of: str
+    since: str
+    at: str
+    by: str
+    note: str
+    response: str
+    flood: str
+    more: str
+    silent_title: str
+    silent_body: str
+    back_title: str
+    back_body: str
+
+
+_PORTUGUESE = Words(
+    language="pt-BR",
+    number_marks=str.maketrans(",.-", ".,−"),
+    time_form="%d/%m/%Y %H:%M:%S",
+    headings={"alarm": "ALARME", "acknowledged": "RECONHECIDO", "returned": "NORMALIZADO"},
+    states={
+        AlarmState.NORMAL: "normal",
+        AlarmState.UNACK: "ativo, não reconhecido",
+        AlarmState.ACKED: "ativo, reconhecido",
+        AlarmState.RTN_UNACK: "voltou ao normal, não reconhecido",
+    },
+    types={
+        "HIHI": "acima do limite muito alto",
+        "HI": "acima do limite alto",
+        "LO": "abaixo do limite baixo",
+        "LOLO": "abaixo do limite muito baixo",
+        "STALE": "sem leitura nova",
+    },
+    system={
+        "evaluator_lagging": "Avaliação de alarmes atrasada",
+        "identity_reused": "Dispositivo repete identidade",
+    },
+    steam="Steam (sistema de supervisão)",
+    boiler="Caldeira",
+    measured="Medição",
+    value="Valor",
+    limit="Limite",
+    none="sem valor",
+    age="Última leitura há {age} s (limite {limit} s)",
+    state="Estado",
+    priority="Prioridade",
+    of="de",
+    since="Desde",
+    at="Hora",
+    by="Operador",
+    note="Nota",
+    response="O que fazer",
+    flood="{count} transições de alarme (caldeiras: {boilers})",
+    more="… e mais {count}; veja a lista de alarmes.",
+    silent_title="ALARME P1 · Steam: o processador está em silêncio",
+    silent_body=(
+        "Nenhum sinal do processador desde {since}.\n"
+        "Enquanto isso os alarmes NÃO são avaliados.\n"
+        "O que fazer: acompanhe as caldeiras no local e verifique o processador e a rede."
+    ),
+    back_title="NORMALIZADO · Steam: o processador voltou",
+    back_body="Em silêncio desde {since}, de volta às {at}.\nOs alarmes voltam a ser avaliados.",
+)
+
+_ENGLISH = Words(
+    language="en",
+    number_marks={ord("-"): "−"},
+    time_form="%Y-%m-%d %H:%M:%S",
+    headings={"alarm": "ALARM", "acknowledged": "ACKNOWLEDGED", "returned": "RETURNED"},
+    states={
+        AlarmState.NORMAL: "normal",
+        AlarmState.UNACK: "active, unacknowledged",
+        AlarmState.ACKED: "active, acknowledged",
+        AlarmState.RTN_UNACK: "returned to normal, unacknowledged",
+    },
+    types={
+        "HIHI": "above the high-high limit",
+        "HI": "above the high limit",
+        "LO": "below the low limit",
+        "LOLO": "below the low-low limit",
+        "STALE": "no new reading",
+    },
+    system={
+        "evaluator_lagging": "Alarm evaluation lags behind",
+        "identity_reused": "Device repeats an identity",
+    },
+    steam="Steam (monitoring system)",
+    boiler="Boiler",
+    measured="Measured",
+    value="Value",
+    limit="Limit",
+    none="no value",
+    age="Last reading {age} s ago (limit {limit} s)",
+    state="State",
+    priority="Priority",
+    of="of",
+    since="Since",
+    at="Time",
+    by="Operator",
+    note="Note",
+    response="What to do",
+    flood="{count} alarm transitions (boilers: {boilers})",
+    more="… and {count} more; see the alarm list.",
+    silent_title="ALARM P1 · Steam: the processor is silent",
+    silent_body=(
+        "No sign of life from the processor since {since}.\n"
+        "Alarms are NOT evaluated meanwhile.\n"
+        "What to do: watch the boilers on site, and look at the processor and the network."
+    ),
+    back_title="RETURNED · Steam: the processor is back",
+    back_body="Silent since {since}, back at {at}.\nAlarms are evaluated again.",
+)
+
+WORDS: Mapping[str, Words] = {words.language: words for words in (_PORTUGUESE, _ENGLISH)}
