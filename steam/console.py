@@ -17,6 +17,7 @@ from rich.console import Console
 
 from bridge.broker import BrokerError, BrokerUnavailable
 from bridge.settings_file import SettingsError
+from steam.recording import RecordingError
 from steam.settings import MissingSecret, Settings, load_settings
 from store.errors import StoreError, Unavailable
 
@@ -53,7 +54,7 @@ def command(function: Callable[_P, None]) -> Callable[_P, None]:
     def guarded(*args: _P.args, **kwargs: _P.kwargs) -> None:
         try:
             function(*args, **kwargs)
-        except (SettingsError, MissingSecret) as error:
+        except (SettingsError, MissingSecret, RecordingError) as error:
             end(str(error), WRONG_SETTINGS)
         except (BrokerUnavailable, Unavailable) as error:
             end(str(error), AWAY)

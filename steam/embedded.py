@@ -9,7 +9,7 @@ from typing import Self
 
 import structlog
 
-from bridge.clock import from_us, utc_now
+from bridge.clock import utc_now
 from bridge.live import COMMANDS_TOPIC
 from bridge.topics import telemetry_filter
 from panel_app.data.history import History
@@ -26,12 +26,14 @@ from processor.counters import Counters, EvaluatorCounters, NotifierCounters, Re
 from processor.evaluate import Evaluator
 from processor.health import Health, HealthServer
 from processor.notifier.service import Notifier
+from processor.notifier.sqlite_ledger import SqliteLedger
 from processor.notifier.sqlite_outbox import SqliteOutbox
 from processor.record import Recorder
 from processor.writing import Writing
 from steam.desk import QUARANTINE_FILE
 from steam.inner_broker import GUARANTEE, InnerBroker
 from steam.loops import Loops
+from steam.notifying import notifier_of
 from steam.plant_watch import PlantWatch
 from steam.settings import Settings
 from steam.stores import store_of
@@ -89,11 +91,10 @@ class Embedded:
         outbox.open()
         stack.callback(outbox.close)
         notifier = self._notifier(outbox)
-        notifier.start()
-        stack.callback(notifier.stop)
         self._start_broker(stack)
         self._start_health(stack)
         stack.callback(self.loops.join)
+        self.loops.start("notify", notifier.run)
         self.loops.start("record", self._recorder().run)
         self.loops.start("evaluate", self._evaluator(outbox, notifier).run)
         if self._with_dashboard:
@@ -150,12 +151,11 @@ class Embedded:
         return mqtt.host, mqtt.port, mqtt.username or None, password
 
     def _notifier(self, outbox: SqliteOutbox) -> Notifier:
-        return Notifier(
-            self.settings.notifications,
-            self.plant,
-            outbox,
-            counters=self.counters.notify,
-        )
+        counters = self.counters.notify
+        assert counters is not None  # noqa: S101 - made in __init__
+        ledger = SqliteLedger(self.settings.data_path / OUTBOX_FILE)
+        loop = self._health.loop("notify")
+        return notifier_of(self.settings, self.plant, outbox, ledger, counters, loop)
 
     def _source(self, topic_filters: list[str], role: str) -> MqttSource:
         host, port, username, password = self._broker_address()
@@ -204,9 +204,7 @@ class Embedded:
         )
         evaluator = Evaluator(
             source,
-            EmbeddedResults(
-                outbox, self.store, utc_now, lambda at_us: notifier.heartbeat(from_us(at_us))
-            ),
+            EmbeddedResults(outbox, self.store, utc_now, notifier.heartbeat),
             live_out,
             self.plant,
             self.store,

@@ -46,7 +46,7 @@ class Loops:
     def _guard(self, name: str, loop: Callable[[threading.Event], None]) -> None:
         try:
             loop(self.stopping)
-        except BaseException as error:  # noqa: BLE001 - kept for `wait`, which raises it
+        except BaseException as error:
             self.failure = self.failure or error
             log.exception("loop failed", loop=name)
             self.stopping.set()

@@ -101,7 +101,7 @@ def read_rows(path: Path, mapping: Mapping) -> Iterator[Row]:
 def _row(path: Path, line: int, cells: dict[str, str], mapping: Mapping, zone: ZoneInfo) -> Row:
     try:
         text = cells[mapping.time.column]
-        moment = datetime.strptime(text, mapping.time.format).replace(tzinfo=zone)  # noqa: DTZ007
+        moment = datetime.strptime(text, mapping.time.format).replace(tzinfo=zone)
         values = [_value(cells[column]) for column in mapping.metrics.values()]
     except (TypeError, ValueError) as error:
         raise RecordingError(f"{path}:{line}: {error}") from None

@@ -4,8 +4,15 @@ from pathlib import Path
 
 import typer
 
-from steam.console import WRONG_SETTINGS, ConfigOption, command, configure_logs, end, out
-from steam.console import settings_at
+from steam.console import (
+    WRONG_SETTINGS,
+    ConfigOption,
+    command,
+    configure_logs,
+    end,
+    out,
+    settings_at,
+)
 
 app = typer.Typer()
 

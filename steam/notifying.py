@@ -1,0 +1,40 @@
+"""The notifier as the settings ask for it."""
+
+import os
+
+from processor.counters import NotifierCounters
+from processor.health import Loop
+from processor.notifier.apprise_target import open_targets
+from processor.notifier.routes import AddressMissing
+from processor.notifier.service import Notifier
+from processor.notifier.source import Ledger, TransitionSource
+from steam.plant_watch import PlantWatch
+from steam.settings import MissingSecret, Settings
+
+
+def notifier_of(
+    settings: Settings,
+    plant: PlantWatch,
+    source: TransitionSource,
+    ledger: Ledger,
+    counters: NotifierCounters,
+    loop: Loop,
+) -> Notifier:
+    """The notifier with its targets; raises TargetsRefused or MissingSecret."""
+    notifications = settings.notifications
+    dead_man_url = ""
+    if notifications.dead_man is not None:
+        try:
+            dead_man_url = notifications.dead_man.read(os.environ)
+        except AddressMissing as error:
+            raise MissingSecret(f"notifications.dead_man: {error}") from None
+    return Notifier(
+        notifications,
+        plant,
+        source,
+        ledger,
+        open_targets(notifications, os.environ),
+        counters,
+        loop=loop,
+        dead_man_url=dead_man_url,
+    )
