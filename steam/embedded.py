@@ -37,6 +37,7 @@ from steam.notifying import notifier_of
 from steam.plant_watch import PlantWatch
 from steam.settings import Settings
 from steam.stores import store_of
+from store.port import Store
 
 log = structlog.get_logger(__name__)
 
@@ -55,17 +56,19 @@ class Embedded:
     last, so that nothing arrives before there is a place for it.
     """
 
-    def __init__(self, settings: Settings, *, dashboard: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, *, store: Store | None = None, open_browser: bool = False
+    ) -> None:
         self.settings = settings
         self.loops = Loops()
         self.counters = Counters(
             record=RecorderCounters(), evaluate=EvaluatorCounters(), notify=NotifierCounters()
         )
-        self.store = store_of(settings)
+        self.store = store_of(settings) if store is None else store
         self.plant = PlantWatch(settings.plant_path)
         self.quarantine = SqliteQuarantine(settings.data_path / QUARANTINE_FILE)
         self.url = ""
-        self._with_dashboard = dashboard
+        self._open_browser = open_browser
         self._health = Health()
         self._rng = random.Random()
         self._stack = ExitStack()
@@ -97,8 +100,7 @@ class Embedded:
         self.loops.start("notify", notifier.run)
         self.loops.start("record", self._recorder().run)
         self.loops.start("evaluate", self._evaluator(outbox, notifier).run)
-        if self._with_dashboard:
-            self._start_dashboard(stack)
+        self._start_dashboard(stack)
 
     def _start_broker(self, stack: ExitStack) -> None:
         mqtt = self.settings.mqtt
@@ -139,6 +141,7 @@ class Embedded:
             origins=panel.origins,
             language=panel.language,
             batch_zone=self.settings.time_zone,
+            open_browser=self._open_browser,
         )
         dashboard.start()
         stack.callback(dashboard.stop)

@@ -65,7 +65,7 @@ class InnerBroker:
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
         try:
-            self._broker = Broker(config=self._config())
+            self._broker = Broker(config=self._config(), loop=self._loop)
             self._loop.run_until_complete(self._broker.start())
         except BaseException as error:  # noqa: BLE001 - told to `open`
             self._error = error

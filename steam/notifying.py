@@ -2,9 +2,10 @@
 
 import os
 
+from bridge.settings_file import Fault, SettingsError
 from processor.counters import NotifierCounters
 from processor.health import Loop
-from processor.notifier.apprise_target import open_targets
+from processor.notifier.apprise_target import TargetsRefused, open_targets
 from processor.notifier.routes import AddressMissing
 from processor.notifier.service import Notifier
 from processor.notifier.source import Ledger, TransitionSource
@@ -20,7 +21,7 @@ def notifier_of(
     counters: NotifierCounters,
     loop: Loop,
 ) -> Notifier:
-    """The notifier with its targets; raises TargetsRefused or MissingSecret."""
+    """The notifier with its targets; raises SettingsError or MissingSecret."""
     notifications = settings.notifications
     dead_man_url = ""
     if notifications.dead_man is not None:
@@ -28,12 +29,18 @@ def notifier_of(
             dead_man_url = notifications.dead_man.read(os.environ)
         except AddressMissing as error:
             raise MissingSecret(f"notifications.dead_man: {error}") from None
+    try:
+        targets = open_targets(notifications, os.environ)
+    except TargetsRefused as error:
+        raise SettingsError(
+            [Fault("steam.yaml", None, line) for line in str(error).splitlines()]
+        ) from None
     return Notifier(
         notifications,
         plant,
         source,
         ledger,
-        open_targets(notifications, os.environ),
+        targets,
         counters,
         loop=loop,
         dead_man_url=dead_man_url,

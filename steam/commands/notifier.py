@@ -58,7 +58,10 @@ def _service(settings: Settings, counters: NotifierCounters, health: Health) -> 
         name="steam notifier",
     )
     health.needs("RabbitMQ", lambda: source.fault)
-    transitions = AmqpTransitions(source, lambda at_us: service.heartbeat(at_us))
+    transitions = AmqpTransitions(
+        source,
+        lambda at_us: service.heartbeat(at_us),  # noqa: PLW0108 - the service is made below
+    )
     ledger = SqliteLedger(settings.data_path / LEDGER_FILE)
     service = notifier_of(
         settings,
