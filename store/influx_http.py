@@ -42,9 +42,13 @@ class InfluxHttp:
         self._write_api: Any = None
 
     def open(self) -> None:
-        """Make the connection pool; connects only when something is asked."""
+        """Make the connection pool, which connects when something is asked; raises Misconfigured."""
         if self._client is not None:
             return
+        if not self._full_url.startswith(("http://", "https://")):
+            raise Misconfigured(
+                f"{self.url!r} is no URL of InfluxDB; write it like http://influxdb:8086"
+            )
         from influxdb_client import InfluxDBClient
         from influxdb_client.client.write_api import SYNCHRONOUS
 
@@ -133,13 +137,16 @@ class InfluxHttp:
     @contextmanager
     def _speaking(self, place: Place) -> Iterator[None]:
         """Turn what urllib3 raises into the port's errors."""
-        from urllib3.exceptions import HTTPError, LocationParseError, SSLError
+        from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, SSLError
         from urllib3.exceptions import TimeoutError as TimedOut
 
         try:
             yield
         except SSLError as error:
             raise _tls_error(error, place) from error
+        except NewConnectionError as error:
+            # urllib3 counts it among the time-outs, though a refusal comes at once.
+            raise _unreachable(error, place) from error
         except TimedOut as error:
             raise Unavailable(
                 f"{place} did not answer within {self._timeout_s:g} s; is it up, and is the "
@@ -148,9 +155,7 @@ class InfluxHttp:
         except (LocationParseError, ValueError) as error:
             raise Misconfigured(f"{place.url!r} is no URL of a server ({error})") from error
         except (HTTPError, OSError) as error:
-            raise Unavailable(
-                f"cannot reach {place} ({_reason(error)}); is it up, and is the URL right?"
-            ) from error
+            raise _unreachable(error, place) from error
 
 
 def without_account(url: str) -> str:
@@ -168,10 +173,14 @@ def _api_error(error: Any, place: Place) -> StoreError:
     return status_error(error.status, body, place, retry_after)
 
 
-def _tls_error(error: Exception, place: Place) -> Misconfigured:
+def _unreachable(error: BaseException, place: Place) -> Unavailable:
+    return Unavailable(f"cannot reach {place} ({_reason(error)}); is it up, and is the URL right?")
+
+
+def _tls_error(error: BaseException, place: Place) -> Misconfigured:
     return Misconfigured(
-        f"{place} has no certificate that this machine trusts ({_reason(error)}); give the "
-        "authority's file, or mend the certificate"
+        f"{place} and this machine cannot agree on TLS ({_reason(error)}); is it to be https "
+        "there, and does this machine trust the certificate?"
     )
 
 
