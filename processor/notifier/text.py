@@ -98,8 +98,9 @@ def _transition(event: AlarmEvent, plant: Plant, words: Words) -> Notification:
     title = (
         f"{heading} · {_boiler(event, plant, words)}: {_subject(event, definition, plant, words)}"
     )
+    if event.state is AlarmState.UNACK:
+        title += _value_in_title(event, plant, words)
     lines = [
-        f"{words.boiler}: {_boiler(event, plant, words)}{_site(event, plant)}",
         *_measured(event, plant, words),
         f"{words.state}: {words.states[event.state]}",
         f"{words.priority}: {event.priority} {words.of} 4",
@@ -107,7 +108,7 @@ def _transition(event: AlarmEvent, plant: Plant, words: Words) -> Notification:
     ]
     if event.by:
         lines.append(f"{words.by}: {clean(event.by, _MAX_NAME)}")
-    if event.note:
+    if event.note and _system(event, words) is None:
         lines.append(f"{words.note}: {clean(event.note, _MAX_TEXT)}")
     response = _response(definition, words)
     if response and event.state.active:
@@ -147,10 +148,21 @@ def _line(subject: Subject, plant: Plant, words: Words) -> str:
     what = f"{_boiler(event, plant, words)}: {_subject(event, definition, plant, words)}"
     start = f"{_clock(event.at_us, plant, event.site)} P{event.priority}"
     heading = words.headings[_heading(event)]
-    value = ""
-    if event.value is not None and event.type not in (SYSTEM, AlarmType.STALE):
-        value = f", {_quantity(event.value, event.metric, plant, words)}"
+    value = _value_in_title(event, plant, words)
     return f"{start} {heading} · {clean(what, _MAX_LINE - len(value))}{value}"
+
+
+def _value_in_title(event: AlarmEvent, plant: Plant, words: Words) -> str:
+    if event.value is None or event.type in (SYSTEM, AlarmType.STALE):
+        return ""
+    return f" ({_quantity(event.value, event.metric, plant, words)})"
+
+
+def _system(event: AlarmEvent, words: Words) -> str | None:
+    """Which of the known alarms about Steam itself this is, if any."""
+    if event.type != SYSTEM:
+        return None
+    return next((name for name in words.system if event.definition.startswith(name)), None)
 
 
 def _definition(event: AlarmEvent, plant: Plant) -> AlarmDefinition | None:
@@ -176,11 +188,11 @@ def _subject(
     event: AlarmEvent, definition: AlarmDefinition | None, plant: Plant, words: Words
 ) -> str:
     if event.type == SYSTEM:
-        for name, text in words.system.items():
-            if event.definition.startswith(name):
-                rest = event.definition.removeprefix(name).strip("_")
-                return f"{text} ({clean(rest, _MAX_NAME)})" if rest else text
-        return clean(event.definition, _MAX_NAME)
+        name = _system(event, words)
+        if name is None:
+            return clean(event.definition, _MAX_NAME)
+        about = clean(event.definition.removeprefix(name).strip("_"), _MAX_NAME)
+        return f"{words.system[name][0]} ({about})" if about else words.system[name][0]
     if definition is not None:
         title = definition.title(words.language)
         if title != definition.name:
@@ -193,11 +205,13 @@ def _subject(
 
 def _measured(event: AlarmEvent, plant: Plant, words: Words) -> list[str]:
     if event.type == SYSTEM:
-        return []
+        name = _system(event, words)
+        return [words.system[name][1]] if name else []
+    place = f"{words.boiler}: {_boiler(event, plant, words)}{_site(event, plant)}"
     metric = plant.metrics.get(event.metric)
     label = clean((metric.label(words.language) if metric else "") or event.metric, _MAX_NAME)
     instrument = _instrument(event, plant)
-    lines = [f"{words.measured}: {label}{f' ({instrument})' if instrument else ''}"]
+    lines = [place, f"{words.measured}: {label}{f' ({instrument})' if instrument else ''}"]
     if event.type == AlarmType.STALE:
         return [*lines, *_age(event, words)]
     if event.value is None:

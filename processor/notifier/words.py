@@ -8,7 +8,10 @@ from bridge.records import AlarmState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """Every word of a notification in one language."""
+    """Every word of a notification in one language.
+
+    `system` maps an alarm about Steam itself, by the start of its name, to title and explanation.
+    """
 
     language: str
     number_marks: Mapping[int, int | str]
@@ -16,7 +19,7 @@ class Words:
     headings: Mapping[str, str]
     states: Mapping[AlarmState, str]
     types: Mapping[str, str]
-    system: Mapping[str, str]
+    system: Mapping[str, tuple[str, str]]
     steam: str
     boiler: str
     measured: str
@@ -59,8 +62,14 @@ _PORTUGUESE = Words(
         "STALE": "sem leitura nova",
     },
     system={
-        "evaluator_lagging": "Avaliação de alarmes atrasada",
-        "identity_reused": "Dispositivo repete identidade",
+        "evaluator_lagging": (
+            "Avaliação de alarmes atrasada",
+            "Mensagens esperam para ser avaliadas; até lá, leituras paradas não são julgadas.",
+        ),
+        "identity_reused": (
+            "Dispositivo repete identidade",
+            "Mandou outro conteúdo sob um número já usado. Foi regravado, ou há duas placas com este nome?",
+        ),
     },
     steam="Steam (sistema de supervisão)",
     boiler="Caldeira",
@@ -108,8 +117,14 @@ _ENGLISH = Words(
         "STALE": "no new reading",
     },
     system={
-        "evaluator_lagging": "Alarm evaluation lags behind",
-        "identity_reused": "Device repeats an identity",
+        "evaluator_lagging": (
+            "Alarm evaluation lags behind",
+            "Messages wait to be evaluated; staleness is not judged meanwhile.",
+        ),
+        "identity_reused": (
+            "Device repeats an identity",
+            "It sent other content under a number used before. Was it reflashed, or do two boards carry this name?",
+        ),
     },
     steam="Steam (monitoring system)",
     boiler="Boiler",
