@@ -34,6 +34,7 @@ RESERVED_FIELDS = frozenset({BATCH_ID_FIELD, BOOT_FIELD, SEQ_FIELD, "time", *BOI
 """Names in measurement `boiler` that are not metrics; a metric named so would mix with them."""
 
 _NO_TAG = re.compile(r"[\\\x00-\x1f\x7f\ud800-\udfff]")
+_QUALITY_SUFFIX = QUALITY_SUFFIX.encode()
 _cells_of = msgspec.json.Encoder().encode
 
 
@@ -78,24 +79,32 @@ def encode_rows(rows: Rows, batch_id: str) -> bytes:
     A None or non-finite value is no field; a row without any value still has batch_id,
     boot and seq. Values are written so that reading them gives the same float.
     """
-    template = _row_template(rows.site, rows.boiler, rows.device, rows.metrics)
-    batch = _escaped_batch_id(batch_id)
+    parts = _row_parts(rows.site, rows.boiler, rows.device, rows.metrics)
+    stamp = b'batch_id="%b",boot=%di,seq=%di ' % (_escaped(batch_id), rows.boot, rows.seq)
     lines = []
-    for index, (time_us, values) in enumerate(zip(rows.times_us, rows.values, strict=True)):
+    for index, values in enumerate(rows.values):
         cells = _cells_of(values)
-        if rows.quality or b"null" in cells:
-            lines.append(_sparse_row(rows, index, batch))
+        if rows.quality or b"null" in cells or not values:
+            lines.append(_sparse_row(rows, index, cells, stamp))
         else:
-            numbers = cells[1:-1].split(b",")
-            lines.append(template % (*numbers, batch, rows.boot, rows.seq, time_us))
-    return b"".join(lines)
+            line = parts.copy()
+            line[1::2] = cells[1:-1].split(b",")
+            line.append(b"%b%d\n" % (stamp, rows.times_us[index]))
+            lines.append(b"".join(line))
+    return lines[0] if len(lines) == 1 else b"".join(lines)
 
 
 @lru_cache(maxsize=16_384)
-def _row_template(site: str, boiler: str, device: str, metrics: tuple[str, ...]) -> bytes:
-    fields = b"".join(escape_tag(metric).replace(b"%", b"%%") + b"=%b," for metric in metrics)
-    prefix = _row_prefix(site, boiler, device).replace(b"%", b"%%")
-    return prefix + fields + b'batch_id="%b",boot=%di,seq=%di %d\n'
+def _row_parts(site: str, boiler: str, device: str, metrics: tuple[str, ...]) -> list[bytes]:
+    """A row's text with an empty place for each value at the odd indices.
+
+    Joining it was measured faster than filling a % template.
+    """
+    parts = [_row_prefix(site, boiler, device)]
+    for metric in metrics:
+        parts[-1] += escape_tag(metric) + b"="
+        parts += [b"", b","]
+    return parts
 
 
 @lru_cache(maxsize=16_384)
@@ -104,27 +113,28 @@ def _row_prefix(site: str, boiler: str, device: str) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _escaped_batch_id(batch_id: str) -> bytes:
+def _escaped(batch_id: str) -> bytes:
     return escape_text(batch_id)
 
 
-def _sparse_row(rows: Rows, index: int, batch: bytes) -> bytes:
-    """A row with values missing or with quality codes."""
-    fields = []
-    for column, (metric, value) in enumerate(zip(rows.metrics, rows.values[index], strict=True)):
-        key = escape_tag(metric)
-        if finite(value) is not None:
-            fields.append(key + b"=" + _cells_of(value) + b",")
-        code = rows.quality.get((index, column))
-        if code is not None:
-            fields.append(b"%b%b=%di," % (key, QUALITY_SUFFIX.encode(), code))
-    tail = b'batch_id="%b",boot=%di,seq=%di %d\n' % (
-        batch,
-        rows.boot,
-        rows.seq,
-        rows.times_us[index],
-    )
-    return _row_prefix(rows.site, rows.boiler, rows.device) + b"".join(fields) + tail
+@lru_cache(maxsize=16_384)
+def _field_keys(metrics: tuple[str, ...]) -> list[bytes]:
+    return [escape_tag(metric) for metric in metrics]
+
+
+def _sparse_row(rows: Rows, index: int, cells: bytes, stamp: bytes) -> bytes:
+    """A row with values missing or with quality codes; `cells` are its values as JSON."""
+    keys = _field_keys(rows.metrics)
+    numbers = cells[1:-1].split(b",") if keys else []
+    fields = [_row_prefix(rows.site, rows.boiler, rows.device)]
+    for key, number in zip(keys, numbers, strict=True):
+        if number != b"null":
+            fields.append(b"%b=%b," % (key, number))
+    for (row, column), code in rows.quality.items():
+        if row == index:
+            fields.append(b"%b%b=%di," % (keys[column], _QUALITY_SUFFIX, code))
+    fields.append(b"%b%d\n" % (stamp, rows.times_us[index]))
+    return b"".join(fields)
 
 
 def encode_status(status: DeviceStatus, batch_id: str) -> bytes:
