@@ -13,7 +13,15 @@ from typing import Protocol
 import msgspec
 
 from bridge.live import COMMANDS_TOPIC, live_topic
-from bridge.topics import NAME_PATTERN, Kind, Topic, command_topic, is_name, telemetry_filter
+from bridge.topics import (
+    NAME_PATTERN,
+    PREFIX,
+    Kind,
+    Topic,
+    command_topic,
+    is_name,
+    telemetry_filter,
+)
 from bridge.topology import COMMANDS_EXCHANGE, LIVE_EXCHANGE, MQTT_EXCHANGE, QueueName
 
 DEVICE_KINDS = tuple(kind for kind in Kind if kind is not Kind.CMD)
@@ -101,6 +109,13 @@ class DeviceAccounts(Protocol):
         """The accounts that there are, sorted."""
 
 
+class ServiceAccounts(Protocol):
+    """The accounts of Steam's own programs at one broker."""
+
+    def put_service(self, service: Service) -> str:
+        """Make an account, or give it a new password; returns the password, told only now."""
+
+
 def new_password() -> str:
     """A random password of 192 bits."""
     return secrets.token_urlsafe(24)
@@ -164,8 +179,9 @@ def service_access(service: Service) -> MqttAccess:
 def device_of_topics(access: MqttAccess) -> DeviceAccount | None:
     """The device whose access this is, or None where it is no device's."""
     for topic in access.publish:
-        _, _, site, device, *_ = f"{topic}///".split("/")
-        if access.name == device and is_name(site) and device not in set(Service):
+        site, _, rest = topic.removeprefix(f"{PREFIX}/").partition("/")
+        device = rest.partition("/")[0]
+        if topic.startswith(PREFIX) and device == access.name and is_name(site) and is_name(device):
             return DeviceAccount(site, device)
     return None
 

@@ -1,0 +1,43 @@
+"""Accounts of the broker inside the process (amqtt), in a password file and an ACL file."""
+
+from pathlib import Path
+from typing import Any
+
+from bridge.account_files import AccountFiles, read_access
+
+
+def inner_accounts(password_file: Path, acl_file: Path) -> AccountFiles:
+    """The accounts of the broker inside the process, which reads them when it starts."""
+    return AccountFiles(
+        password_file,
+        acl_file,
+        hashed=_hashed,
+        told=lambda: "start `steam run` again: its broker reads its accounts only then",
+    )
+
+
+def inner_plugins(password_file: Path, acl_file: Path) -> dict[str, Any]:
+    """The entry `plugins` of amqtt's configuration that enforces the accounts.
+
+    Less strict than mosquitto and RabbitMQ (seen with amqtt 0.12.1): it acknowledges a publish
+    outside the account's topics and drops it, and does not check the topic of a will. The
+    processor's own checks stand behind it. Raises AccountFault.
+    """
+    accounts = read_access(acl_file)
+    return {
+        "amqtt.plugins.authentication.FileAuthPlugin": {"password_file": str(password_file)},
+        "amqtt.plugins.topic_checking.TopicAccessControlListPlugin": {
+            "publish_acl": {account.name: list(account.publish) for account in accounts},
+            "acl": {account.name: list(account.subscribe) for account in accounts},
+        },
+    }
+
+
+def _hashed(password: str) -> str:
+    """Argon2, which amqtt expects; cheap, because it is checked on the broker's own event loop.
+
+    The password has 192 random bits: no stretching makes it harder to guess.
+    """
+    from argon2 import PasswordHasher
+
+    return PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(password)
