@@ -85,6 +85,7 @@ class FakeStore:
         """Store the batch; raises Refused for rows that `refusing` names, the rest is stored."""
         self._ready()
         words: list[str] = []
+        _check_numbers(batch)
         with self._lock:
             self.writes.append(batch)
             for rows in batch.rows:
@@ -265,6 +266,15 @@ def _unite(stored: dict[_K, _S], identity: _K, record: _S) -> None:
             known, **{name: value for name, value in given.items() if value is not None}
         )
     stored[identity] = record
+
+
+def _check_numbers(batch: Batch) -> None:
+    """Refuse what real stores refuse: whole numbers beyond 64 bits."""
+    summaries = [] if batch.summary is None else [batch.summary]
+    for record in (*batch.rows, *batch.statuses, *batch.alarm_events, *batch.insights, *summaries):
+        for name, value in msgspec.structs.asdict(record).items():
+            if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                raise Refused(f"the fake store refuses {name} {value}: beyond 64 bits", "too large")
 
 
 def _cleaned(record: _S) -> _S:

@@ -20,6 +20,7 @@ from bridge.series import (
 )
 from store import influx_select as select
 from store.buckets import MIN_POINTS, bucket_width_us, raw_series
+from store.errors import Refused
 from store.influx_answers import Place, Row
 from store.influx_http import InfluxHttp
 from store.influx_setup import ApiBuckets, RetentionPolicies, make_buckets
@@ -84,11 +85,16 @@ class InfluxStore:
 
     def write(self, batch: Batch) -> None:
         """Write alarm events, then all else, each in one request; nothing for nothing."""
-        if batch.alarm_events:
-            self._http.write(bucket(EVENTS, self._database), encode_events(batch.alarm_events))
-        body = encode_raw(batch)
-        if body:
-            self._http.write(bucket(RAW, self._database), body)
+        try:
+            events, raw = encode_events(batch.alarm_events), encode_raw(batch)
+        except ValueError as error:
+            raise Refused(
+                f"a record cannot be written as line protocol: {error}", str(error)
+            ) from error
+        if events:
+            self._http.write(bucket(EVENTS, self._database), events)
+        if raw:
+            self._http.write(bucket(RAW, self._database), raw)
 
     def latest(self, site: str, boiler: str) -> dict[str, Reading]:
         """The newest value of each metric of a boiler (at most a day old)."""

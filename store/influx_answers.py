@@ -13,7 +13,7 @@ import msgspec
 
 from store.errors import Misconfigured, Refused, StoreError, TooLarge, Unavailable
 
-Cell = float | str | bool | None
+Cell = int | float | str | bool | None
 Row = dict[str, Cell]
 _MISSING = re.compile(
     r"(database|retention policy|bucket|organization|dbrp)\b.*\bnot found|could not find (bucket|org)",
@@ -61,7 +61,7 @@ _WORDS = msgspec.json.Decoder(_Words)
 def rows_of(body: bytes, place: Place) -> list[list[Row]]:
     """The rows of each statement of a query's answer, tags among them; raises StoreError.
 
-    Every number is a float, exact up to 2**53; the time is `time`, in epoch µs.
+    A float that is whole comes as an int; the time is `time`, in epoch µs.
     """
     try:
         answer = _ANSWER.decode(body)

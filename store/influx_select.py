@@ -19,6 +19,7 @@ from bridge.series import (
     RESERVED_FIELDS,
     SEQ_FIELD,
 )
+from store.errors import Misconfigured
 from store.influx_answers import Row
 from store.port import MINUTE_US, BatchMinute, Reading, Series
 
@@ -93,11 +94,11 @@ def values(metrics: list[str]) -> str:
     )
 
 
-def summed_series(metric: str, number: int, width_us: int, rows: list[Row]) -> Series:
-    """The series of the metric `number` of `summed_up`."""
-    names = [f"{function}_{number}" for function in ("min", "max", "mean", "last", "count")]
+def summed_series(metric: str, place: int, width_us: int, rows: list[Row]) -> Series:
+    """The series of the metric of that place in `summed_up`."""
+    names = [f"{function}_{place}" for function in ("min", "max", "mean", "last", "count")]
     found = [
-        (int(number_of(row["time"])), [number_of(row[name]) for name in names])
+        (whole(row["time"]), [number(row[name]) for name in names])
         for row in rows
         if row.get(names[4])
     ]
@@ -115,32 +116,28 @@ def summed_series(metric: str, number: int, width_us: int, rows: list[Row]) -> S
 
 def readings(rows: list[Row]) -> list[tuple[int, float]]:
     """Times and values of one statement of `values`."""
-    return [(int(number_of(row["time"])), number_of(row["v"])) for row in rows]
+    return [(whole(row["time"]), number(row["v"])) for row in rows]
 
 
 def row_record(row: Row) -> Rows:
-    """One stored row as the port gives it: metrics in alphabetical order."""
+    """One stored row as the port gives it; a point that Steam did not write may lack boot."""
     codes = {
         metric: code for metric in row if (code := row.get(metric + QUALITY_SUFFIX)) is not None
     }
-    given = {
-        name
-        for name, value in row.items()
-        if value is not None and name not in RESERVED_FIELDS and not name.endswith(QUALITY_SUFFIX)
-    }
+    given = {name for name in metrics_among(list(row)) if row[name] is not None}
     metrics = tuple(sorted(given | codes.keys()))
     cells = (row.get(metric) for metric in metrics)
     return Rows(
-        site=str(row["site"]),
+        site=str(row["site"] or ""),
         boiler=str(row["boiler"]),
-        device=str(row["device"]),
-        boot=int(number_of(row[BOOT_FIELD])),
-        seq=int(number_of(row[SEQ_FIELD])),
+        device=str(row.get("device") or ""),
+        boot=whole(row.get(BOOT_FIELD) or 0),
+        seq=whole(row.get(SEQ_FIELD) or 0),
         metrics=metrics,
-        times_us=[int(number_of(row["time"]))],
-        values=[[None if cell is None else number_of(cell) for cell in cells]],
+        times_us=[whole(row["time"])],
+        values=[[None if cell is None else number(cell) for cell in cells]],
         quality={
-            (0, column): int(number_of(codes[metric]))
+            (0, column): whole(codes[metric])
             for column, metric in enumerate(metrics)
             if metric in codes
         },
@@ -158,8 +155,8 @@ def metrics_among(columns: list[str]) -> list[str]:
 
 def reading(at: object, value: object, code: object) -> Reading:
     """One reading from cells; without a code it is good."""
-    at_us, number = int(number_of(at)), number_of(value)
-    return Reading(at_us, number) if code is None else Reading(at_us, number, int(number_of(code)))
+    at_us, found = whole(at), number(value)
+    return Reading(at_us, found) if code is None else Reading(at_us, found, whole(code))
 
 
 def record_of(kind: type[_S], row: Row) -> _S:
@@ -167,16 +164,35 @@ def record_of(kind: type[_S], row: Row) -> _S:
     present: Row = {name: cell for name, cell in row.items() if cell is not None}
     if kind is DeviceStatus:
         present = {"boot": None, "conn": None, "seq": None, "state": None} | present
-    return msgspec.convert(present | {"at_us": row["time"]}, kind, strict=False)
+    try:
+        return msgspec.convert(present | {"at_us": row["time"]}, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _foreign(f"{kind.__name__} at {row['time']}: {error}") from error
 
 
 def minute_of(row: Row) -> BatchMinute:
     """One row of BATCH_MINUTES."""
-    return msgspec.convert(row, BatchMinute, strict=False)
+    try:
+        return msgspec.convert(row, BatchMinute, strict=False)
+    except msgspec.ValidationError as error:
+        raise _foreign(f"batch at {row['time']}: {error}") from error
 
 
-def number_of(cell: object) -> float:
-    """A cell that must be a number."""
+def number(cell: object) -> float:
+    """A cell that must be a number, as a float."""
     if isinstance(cell, (int, float)):
+        return float(cell)
+    raise _foreign(f"{cell!r} where a number belongs")
+
+
+def whole(cell: object) -> int:
+    """A cell that must be a whole number."""
+    if isinstance(cell, int):
         return cell
-    raise TypeError(f"{cell!r} stands where InfluxDB should have a number")
+    raise _foreign(f"{cell!r} where a whole number belongs")
+
+
+def _foreign(what: str) -> Misconfigured:
+    return Misconfigured(
+        f"InfluxDB holds what Steam did not write ({what}); let other programs write to other buckets"
+    )

@@ -16,7 +16,7 @@ from bridge.clock import Clock, to_us, utc_now
 from bridge.records import AlarmEvent, AlarmState, Batch, BatchSummary, DeviceStatus, Rows
 from bridge.series import EVENTS, RAW, ROLLUP
 from store.buckets import MIN_POINTS, Accumulator, bucket_slices, bucket_width_us
-from store.errors import Misconfigured, StoreError, Unavailable
+from store.errors import Misconfigured, Refused, StoreError, Unavailable
 from store.port import LATEST_WITHIN_US, BatchMinute, Reading, Retention, Series, minutes_of
 from store.sqlite_rows import StoredRow, write_rows
 from store.sqlite_tables import (
@@ -318,6 +318,11 @@ class SqliteStore:
         """Turn SQLite's exceptions into the port's."""
         try:
             yield
+        except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError) as error:
+            raise Refused(
+                f"{self._path} does not take a record: {error}; find it and leave it out",
+                str(error),
+            ) from error
         except (sqlite3.Error, OSError) as error:
             raise self._translated(error) from error
 

@@ -21,7 +21,7 @@ from bridge.records import (
     Insight,
     Rows,
 )
-from store.errors import Misconfigured
+from store.errors import Misconfigured, Refused
 from store.fake import FakeStore
 from store.port import Reading, Retention, Series, Store
 from store.sqlite import SqliteStore
@@ -667,6 +667,15 @@ def test_statuses_lone_surrogate_becomes_a_question_mark(store):
     store.write(Batch(batch_id=BATCH_ID, statuses=[status(body="a\ud800b")]))
 
     assert store.statuses(NOW_US, NOW_US + 1)[0].body == "a?b"
+
+
+def test_statuses_number_beyond_64_bits_is_refused(store):
+    """A device may send any whole number; one that cannot be stored is refused, not fatal."""
+    with pytest.raises(Refused):
+        store.write(Batch(batch_id=BATCH_ID, statuses=[status(conn=10**30)]))
+
+    store.write(Batch(batch_id=BATCH_ID, statuses=[status(conn=2**63 - 1)]))
+    assert len(store.statuses(NOW_US, NOW_US + 1)) == 1
 
 
 def test_insights_are_taken(store):

@@ -85,6 +85,29 @@ def test_influx_type_conflict_is_refused_in_its_words_and_the_rest_stored(
     assert store.statuses(0, 2 * AT_US) == [status]
 
 
+def test_influx_record_that_line_protocol_cannot_carry_is_refused():
+    """A name that would break the line is refused before anything is sent."""
+    with (
+        InfluxStore("http://127.0.0.1:9") as store,
+        pytest.raises(Refused, match="cannot be a tag"),
+    ):
+        store.write(batch_of([1.0], device="two\nlines"))
+
+
+@pytest.mark.influx
+def test_influx_points_of_others_do_not_break_reading(store, influxdb, database):
+    """A point that another program wrote among ours is read, or told as what it is."""
+    parameters = {"bucket": f"{database}/raw", "precision": "us", "org": influxdb.org}
+    lines = b"boiler,boiler=b1,site=mill a=1 %d\nbatch rows=1i,bytes=2i %d\n" % (AT_US, AT_US)
+    influxdb.request("POST", "/api/v2/write", query=parameters, body=lines)
+
+    (found,) = rows_in(store)
+
+    assert (found.metrics, found.values, found.boot, found.device) == (("a",), [[1.0]], 0, "")
+    with pytest.raises(Misconfigured, match="did not write"):
+        store.batches(0, 2 * AT_US)
+
+
 @pytest.mark.influx
 def test_influx_missing_bucket_is_misconfigured_on_each_path(influxdb, database):
     """Writing to, reading from and checking buckets that are not there ask for `store init`."""

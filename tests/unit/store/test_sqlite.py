@@ -12,7 +12,7 @@ import pytest
 from bridge.clock import to_us
 from bridge.records import Batch, DeviceStatus, Insight, Rows
 from store import sqlite
-from store.errors import Misconfigured, Unavailable
+from store.errors import Misconfigured, Refused, Unavailable
 from store.port import Retention
 from store.sqlite import SqliteStore
 
@@ -112,7 +112,7 @@ def test_sqlite_failed_write_leaves_nothing(store):
     )
     whole = batch_of([NOW_US])
 
-    with pytest.raises(Misconfigured):
+    with pytest.raises(Refused, match="body"):
         store.write(Batch(batch_id="b", rows=whole.rows, statuses=[bad]))
 
     assert times_in(store) == []
