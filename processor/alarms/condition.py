@@ -13,9 +13,10 @@ Two steps, after OPC 10000-9 (OPC UA Part 9) 5.8.2 (OnDelay, OffDelay) and 5.8.1
    functions of the readings alone: which row happened to prove it does not matter, and
    time by itself proves nothing (a silent metric is the business of STALE).
 
-A reading without a value or of bad quality neither sets nor clears: it stops a running
-timer, and the time until the next usable reading does not count. A clock that was set
-back restarts a running timer.
+A reading of bad quality neither sets nor clears: it stops a running timer, and the time
+around it, from the usable reading before to the next, does not count. No value (null) is
+no reading: rows may carry metrics of different periods. A clock that was set back
+restarts a running timer.
 """
 
 from bridge.plant import AlarmDefinition, AlarmType
@@ -76,7 +77,7 @@ class Phase:
 
 
 def step(limit: Limit, phase: Phase, at_us: int, value: float | None) -> int | None:
-    """Judge one reading (None: not usable) and return when the condition changed, if it did.
+    """Judge one reading (None: of bad quality) and return when the condition changed, if it did.
 
     The new condition is then `phase.active`. Readings come in the order in which the
     device took them.

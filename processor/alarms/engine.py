@@ -1,6 +1,7 @@
 """Judges rows against the definitions of the boilers: the pure core of alarms."""
 
 from collections.abc import Callable
+from math import isnan, nan
 
 from bridge.live import LiveReading
 from bridge.messages import Data
@@ -11,12 +12,12 @@ from processor.alarms.compiled import Compiled, DeviceWatch
 from processor.alarms.condition import Phase, step
 from processor.alarms.journal import Journal
 from processor.alarms.late import Memory, Tail, Track
-from processor.alarms.machine import Alarm, Stimulus, next_state
+from processor.alarms.machine import Stimulus, next_state
 from processor.alarms.watch import Band, Condition, Tentative, Watch, Watched
 
+UNUSABLE = nan
 Row = list[float | None]
 Quality = dict[tuple[int, int], int]
-Change = tuple[int, float | None]
 Hold = Callable[[int, int], None]
 """Called with a message's number and +1 (it must wait) or -1 (no longer)."""
 
@@ -27,8 +28,7 @@ class Engine:
     Rows of one device come in its order. `out` gathers the journalled transitions. An
     activation shown by a row of an outage (`hist`) waits until a live row, a return or
     2 s have told whether it lasts, and `hold` keeps its message from being settled.
-    `now_us` and `message` (the number of the present one) are set by the caller. While
-    stored rows are folded, `changes` notes each condition's newest change.
+    `now_us` and `message` (the number of the present one) are set by the caller.
     """
 
     def __init__(self, plant: Plant, journal: Journal, hold: Hold, now_us: int) -> None:
@@ -37,7 +37,6 @@ class Engine:
         self.out: list[AlarmEvent] = []
         self.now_us = now_us
         self.message = 0
-        self.changes: dict[Condition, Change] | None = None
         self._hold = hold
         self._tentative: list[Watched] = []
 
@@ -76,9 +75,8 @@ class Engine:
             watch = self.compiled.watch_of(device, metrics, at_us)
             if quality or None in row:
                 codes = data.quality()
-                usable = _usable(row, codes, index)
-                self._note_readings(watch, row, codes, index, at_us)
-                self.judge_row(watch, usable, at_us, hist=hist)
+                self.note_readings(watch, row, codes, index, at_us)
+                self.judge_row(watch, usable(row, codes, index), at_us, hist=hist)
                 continue
             watch.row, watch.at_us, watch.taken_us = row, at_us, self.now_us
             for column, band in watch.columns:
@@ -87,11 +85,11 @@ class Engine:
                     self._judge_band(band, value, at_us, hist=hist)
 
     def judge_row(self, watch: Watch, row: Row, at_us: int, *, hist: bool) -> None:
-        """Judge one row `[dt, value...]` in which None is no usable value."""
+        """Judge one row `[dt, value...]` in which None is no value and UNUSABLE not to be used."""
         for column, band in watch.columns:
             value = row[column]
-            if value is None or not band.low < value < band.high:
-                self._judge_band(band, value, at_us, hist=hist)
+            if value is not None and not band.low < value < band.high:
+                self._judge_band(band, None if isnan(value) else value, at_us, hist=hist)
 
     def _judge_band(self, band: Band, value: float | None, at_us: int, *, hist: bool) -> None:
         for condition in band.conditions:
@@ -105,6 +103,8 @@ class Engine:
                 self._changed(condition, changed_us, value, hist=hist)
             elif condition.watched.tentative is not None and not hist and value is not None:
                 self._confirm(condition.watched)
+            if condition.watched.recorded_us is not None and value is not None:
+                self._compare(condition, at_us, value)
         if value is not None:
             for staleness in band.stale:
                 if staleness.active:
@@ -115,10 +115,9 @@ class Engine:
         self, condition: Condition, at_us: int, value: float | None, *, hist: bool
     ) -> None:
         watched = condition.watched
-        if self.changes is not None:
-            self.changes[condition] = (at_us, value)
-            if self._is_recorded(watched.alarm, condition.phase.active, at_us):
-                return
+        if self._is_recorded(watched, condition.phase.active, at_us):
+            watched.noted = (at_us, value)
+            return
         if not condition.phase.active:
             if watched.tentative is not None:
                 self._was_over(watched, at_us, value)
@@ -133,14 +132,30 @@ class Engine:
         else:
             self.write(watched.alarm.apply(Stimulus.ACTIVATE, at_us, value))
 
-    def _is_recorded(self, alarm: Alarm, active: bool, at_us: int) -> bool:
-        """Whether the journal already has a change that stored rows show."""
+    def _is_recorded(self, watched: Watched, active: bool, at_us: int) -> bool:
+        """Whether the journal has this change already, or the alarm's records go beyond it."""
+        if watched.recorded_us is not None and at_us <= watched.recorded_us:
+            return True
+        alarm = watched.alarm
         following = next_state(alarm.state, Stimulus.ACTIVATE if active else Stimulus.RETURN)
-        return (
-            following is None
-            or at_us <= alarm.last_us
-            or self.journal.knows(alarm.transition(alarm.state, following, at_us, None))
+        return following is not None and self.journal.knows(
+            alarm.transition(alarm.state, following, at_us, None)
         )
+
+    def _compare(self, condition: Condition, at_us: int, value: float) -> None:
+        """After a take-over: have the readings come beyond what is recorded?"""
+        recorded_us, phase = condition.watched.recorded_us, condition.phase
+        if recorded_us is not None and at_us > recorded_us and phase.passed is phase.active:
+            self._agree(condition.watched, at_us, value)
+
+    def _agree(self, watched: Watched, at_us: int, value: float | None) -> None:
+        """The readings have come beyond the alarm's records: what they show is right."""
+        watched.recorded_us = None
+        active = any(condition.phase.active for condition in watched.conditions)
+        if watched.alarm.active is not active:
+            stimulus = Stimulus.ACTIVATE if active else Stimulus.RETURN
+            changed_us, shown = watched.noted or (at_us, value)
+            self.write(watched.alarm.apply(stimulus, changed_us, shown))
 
     def _confirm(self, watched: Watched) -> None:
         """The condition lasts: what an outage hid alarms now."""
@@ -206,12 +221,13 @@ class Engine:
         codes = data.quality()
         for index, at_us in enumerate(data.times_us()):
             watch = self.compiled.watch_of(device, data.k, at_us)
-            row = data.r[index]
+            row = usable(data.r[index], codes, index)
             for column, band in watch.columns:
-                value = row[column]
-                if value is not None and not is_usable(codes.get((index, column - 1), GOOD)):
-                    value = None
-                inside = value is not None and band.inner_low < value < band.inner_high
+                reading = row[column]
+                if reading is None:
+                    continue
+                inside = band.inner_low < reading < band.inner_high
+                value = None if isnan(reading) else reading
                 for condition in band.conditions:
                     if not inside or memory.needs(condition):
                         for event in memory.judge(condition, at_us, value):
@@ -262,9 +278,8 @@ class Engine:
 
     # -- readings
 
-    def _note_readings(
-        self, watch: Watch, row: Row, codes: Quality, index: int, at_us: int
-    ) -> None:
+    def note_readings(self, watch: Watch, row: Row, codes: Quality, index: int, at_us: int) -> None:
+        """Note a row's readings one by one, where not all of them are there and usable."""
         boiler = watch.boiler
         for column, metric in watch.shown:
             value = row[column]
@@ -276,12 +291,12 @@ class Engine:
                 boiler.fresh_us[metric] = min(at_us, self.now_us)
 
 
-def _usable(row: Row, codes: Quality, index: int) -> Row:
-    """The row without the values that may not be judged."""
+def usable(row: Row, codes: Quality, index: int) -> Row:
+    """The row with UNUSABLE where a reading's code says that it may not be judged."""
     if not codes:
         return row
     return [
-        None if column and not is_usable(codes.get((index, column - 1), GOOD)) else value
+        UNUSABLE if column and not is_usable(codes.get((index, column - 1), GOOD)) else value
         for column, value in enumerate(row)
     ]
 

@@ -4,13 +4,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from bridge.live import LiveReading
-from bridge.quality import GOOD, is_usable
-from bridge.records import AlarmEvent, Rows
+from bridge.records import AlarmEvent, AlarmState, Rows
 from processor.alarms.compiled import DeviceWatch
-from processor.alarms.engine import Engine
+from processor.alarms.engine import Engine, usable
 from processor.alarms.followed import FollowedDevice
-from processor.alarms.machine import Alarm, Stimulus
+from processor.alarms.machine import Alarm
 from processor.alarms.system import SYSTEM_BOILER, SystemAlarms
 
 
@@ -77,11 +75,14 @@ def begin_anew(engine: Engine, boilers: set[str], open_alarms: list[AlarmEvent])
         for alarm in boiler.alarms():
             alarm.resume(Alarm(alarm.site, alarm.boiler, alarm.name, alarm.type, alarm.priority))
         for event in open_alarms:
-            alarm_of = boiler.alarm(event.definition) if event.boiler == name else None
-            if alarm_of is not None:
-                alarm_of.fold(event)
+            recorded = boiler.alarm(event.definition) if event.boiler == name else None
+            if recorded is not None:
+                recorded.fold(event)
         for watched in boiler.watched.values():
             engine.drop_tentative(watched)
+            is_open = watched.alarm.state is not AlarmState.NORMAL
+            watched.recorded_us = watched.alarm.last_us if is_open else None
+            watched.noted = None
             for condition in watched.conditions:
                 condition.begin_anew()
         for staleness in boiler.stale.values():
@@ -96,40 +97,19 @@ def fold_rows(engine: Engine, rows: list[Rows]) -> None:
 
     Conditions start from the recorded alarm states. A change that the rows show moves an
     alarm only if it is newer than the alarm's last recorded transition and not recorded
-    itself; where alarm and condition still disagree at the end, the condition is right.
+    itself. Rows may end before the records do, or beyond: once a reading lies beyond
+    them, alarm and condition are compared, and the condition is right.
     """
-    engine.changes = {}
     for each in sorted(rows, key=lambda each: each.times_us[0]):
         device = engine.compiled.devices.get(each.device)
         if device is not None:
             _fold(engine, device, each)
-    changes, engine.changes = engine.changes, None
-    for condition, (at_us, value) in changes.items():
-        watched = condition.watched
-        active = any(other.phase.active for other in watched.conditions)
-        if active is watched.alarm.active or condition.phase.active is not active:
-            continue
-        stimulus = Stimulus.ACTIVATE if active else Stimulus.RETURN
-        event = watched.alarm.apply(stimulus, at_us, value)
-        if event is not None and engine.journal.knows(event):
-            # recorded as retroactive or overtaken by an acknowledgement: say it anew
-            event = watched.alarm.transition(event.previous, event.state, at_us + 1, value)
-        engine.write(event)
 
 
 def _fold(engine: Engine, device: DeviceWatch, rows: Rows) -> None:
     for index, at_us in enumerate(rows.times_us):
         watch = engine.compiled.watch_of(device, rows.metrics, at_us)
-        boiler = watch.boiler
-        codes = [rows.quality.get((index, column), GOOD) for column in range(len(rows.metrics))]
         row: list[float | None] = [0.0, *rows.values[index]]
-        for column, metric in watch.shown:
-            value, code = row[column], codes[column - 1]
-            if value is not None:
-                boiler.readings[metric] = LiveReading(value, at_us, code)
-                if is_usable(code):
-                    boiler.fresh_us[metric] = at_us
-        for column, code in enumerate(codes, start=1):
-            if not is_usable(code):
-                row[column] = None
-        engine.judge_row(watch, row, at_us, hist=False)
+        engine.now_us = at_us
+        engine.note_readings(watch, row, rows.quality, index, at_us)
+        engine.judge_row(watch, usable(row, rows.quality, index), at_us, hist=False)

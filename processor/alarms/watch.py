@@ -26,9 +26,21 @@ class Tentative(msgspec.Struct, frozen=True):
 
 
 class Watched:
-    """One limit definition of a boiler: its alarm, and its condition at each device."""
+    """One limit definition of a boiler: its alarm, and its condition at each device.
 
-    __slots__ = ("alarm", "conditions", "definition", "limit", "tentative")
+    After a take-over `recorded_us` is how far the alarm's records go, until its readings
+    have come beyond; `noted` is the newest change that lay within.
+    """
+
+    __slots__ = (
+        "alarm",
+        "conditions",
+        "definition",
+        "limit",
+        "noted",
+        "recorded_us",
+        "tentative",
+    )
 
     def __init__(self, alarm: Alarm, definition: AlarmDefinition) -> None:
         self.alarm = alarm
@@ -36,6 +48,8 @@ class Watched:
         self.limit = Limit(definition)
         self.conditions: list[Condition] = []
         self.tentative: Tentative | None = None
+        self.recorded_us: int | None = None
+        self.noted: tuple[int, float | None] | None = None
 
 
 class Condition:
@@ -64,7 +78,7 @@ class Condition:
     @property
     def resting(self) -> bool:
         """Whether only a reading beyond the setpoint can change anything."""
-        return self.phase.resting and self.tail is None
+        return self.phase.resting and self.tail is None and self.watched.recorded_us is None
 
 
 class Band:
