@@ -220,7 +220,7 @@ def _measured(event: AlarmEvent, plant: Plant, words: Words) -> list[str]:
         lines.append(f"{words.value}: {_quantity(event.value, event.metric, plant, words)}")
     if event.setpoint is not None:
         limit = _quantity(event.setpoint, event.metric, plant, words)
-        lines.append(f"{words.limit}: {limit} ({event.type})")
+        lines.append(f"{words.limit}: {limit} ({clean(event.type, _MAX_NAME)})")
     return lines
 
 
