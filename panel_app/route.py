@@ -6,13 +6,18 @@ from urllib.parse import parse_qs, urlencode
 import msgspec
 
 from bridge.plant import Plant
+from bridge.records import AlarmState
 
 PAGES = ("overview", "trends", "batches", "alarms")
 SPANS_S = {"1h": 3_600, "8h": 8 * 3_600, "24h": 86_400, "7d": 7 * 86_400}
 MOST_PENS = 6
+JOURNAL_HOURS = (8, 24, 72, 168, 720)
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LONGEST_SEARCH = 2_000
+_LONGEST_TEXT = 100
+_HOURS = {str(hours) for hours in JOURNAL_HOURS}
+_PRIORITIES = {"1", "2", "3", "4"}
 _YEAR_2200_S = 7_258_118_400
 
 
@@ -20,7 +25,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """A place in the dashboard.
 
     `span` is a key of SPANS_S and means "until now"; where `start_s` and `end_s` (epoch
-    seconds) are given they are shown instead. `day` is YYYY-MM-DD, "" for today.
+    seconds) are given they are shown instead. `day` is YYYY-MM-DD, "" for today. `hours`,
+    `priority`, `state` and `text` are the journal's filters.
     """
 
     page: str = "overview"
@@ -30,6 +36,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     start_s: int = 0
     end_s: int = 0
     day: str = ""
+    hours: int = 24
+    priority: int = 0
+    state: str = ""
+    text: str = ""
     lang: str = ""
 
     @property
@@ -50,10 +60,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
             parts += [("from", str(self.start_s)), ("to", str(self.end_s))]
         elif self.span != usual.span:
             parts.append(("span", self.span))
-        if self.day:
-            parts.append(("day", self.day))
-        if self.lang:
-            parts.append(("lang", self.lang))
+        for name in ("day", "hours", "priority", "state", "text", "lang"):
+            if getattr(self, name) != getattr(usual, name):
+                parts.append((name, str(getattr(self, name))))
         return "?" + urlencode(parts, safe=",")
 
 
@@ -77,6 +86,10 @@ def route_of(search: str, plant: Plant) -> Route:
         start_s=start_s,
         end_s=end_s,
         day=one("day") if _DAY.fullmatch(one("day")) else "",
+        hours=int(one("hours")) if one("hours") in _HOURS else Route().hours,
+        priority=int(one("priority")) if one("priority") in _PRIORITIES else 0,
+        state=one("state") if one("state") in list(AlarmState) else "",
+        text=one("text")[:_LONGEST_TEXT],
         lang=one("lang") if one("lang") in ("pt-BR", "en") else "",
     )
 

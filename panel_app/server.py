@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
-import msgspec
 import panel as pn
 import structlog
 from tornado.ioloop import IOLoop
-from tornado.web import RequestHandler
 
 from bridge.clock import Clock, from_us, to_us, utc_now
 from bridge.plant import Plant
@@ -19,10 +17,11 @@ from panel_app.data.commands import Commands
 from panel_app.data.feed import LiveFeed
 from panel_app.data.history import History
 from panel_app.data.hub import LiveHub
+from panel_app.downloads import DashboardHealth, routes_of
 from panel_app.i18n import Language
 from panel_app.live.session import House, Session
 from panel_app.pages.overview_state import Ages
-from panel_app.theme.document import ICON, WEIGHTS, document_of, font_file
+from panel_app.theme.document import document_files, document_of
 
 log = structlog.get_logger(__name__)
 
@@ -154,7 +153,7 @@ class Dashboard:
             show=False,
             title="Steam",
             location=False,
-            extra_patterns=self._routes(),
+            extra_patterns=routes_of(self._house, self.health, document_files()),
             unused_session_lifetime_milliseconds=SESSION_LIFETIME_MS,
             check_unused_sessions_milliseconds=10_000,
             keep_alive_milliseconds=20_000,
@@ -162,18 +161,6 @@ class Dashboard:
         self._port = server.port
         server.start()
         return server
-
-    def _routes(self) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
-        routes: list[tuple[str, type[RequestHandler], dict[str, Any]]] = [
-            ("/healthz", HealthPage, {"report": self.health}),
-            ("/steam/icon.svg", FilePage, {"body": ICON.encode(), "kind": "image/svg+xml"}),
-        ]
-        for weight in WEIGHTS:
-            path = font_file(weight)
-            if path is not None:
-                font = {"body": path.read_bytes(), "kind": "font/woff2"}
-                routes.append((f"/steam/roboto-{weight}.woff2", FilePage, font))
-        return routes
 
     def _open_session(self) -> Any:
         """Make a session: light, without a query; its page is built once the browser is there."""
@@ -190,7 +177,7 @@ class Dashboard:
         pn.state.onload(session.start)
         return document_of(session.language, {"shell": session.shell, "main": session.main})
 
-    def health(self) -> "DashboardHealth":
+    def health(self) -> DashboardHealth:
         """How the dashboard is; any thread."""
         snapshot = self._hub.snapshot()
         now_us = to_us(self._house.clock())
@@ -202,44 +189,6 @@ class Dashboard:
             data_age_s=round((now_us - newest_us) / 1e6, 3) if newest_us else None,
             sessions=len(self.sessions),
         )
-
-
-class DashboardHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """What /healthz answers: 200 as long as the dashboard answers at all."""
-
-    status: str
-    live_feed: bool
-    newest_at: str | None
-    data_age_s: float | None
-    sessions: int
-
-
-class HealthPage(RequestHandler):
-    """GET /healthz."""
-
-    def initialize(self, report: Callable[[], DashboardHealth]) -> None:
-        """Take where to ask."""
-        self._report = report
-
-    def get(self) -> None:
-        """Answer with JSON."""
-        self.set_header("Content-Type", "application/json")
-        self.set_header("Cache-Control", "no-store")
-        self.finish(msgspec.json.encode(self._report()))
-
-
-class FilePage(RequestHandler):
-    """GET of one small file kept in memory."""
-
-    def initialize(self, body: bytes, kind: str) -> None:
-        """Take the file."""
-        self._body, self._kind = body, kind
-
-    def get(self) -> None:
-        """Answer with the file."""
-        self.set_header("Content-Type", self._kind)
-        self.set_header("Cache-Control", "public, max-age=86400")
-        self.finish(self._body)
 
 
 def _local_origins(port: int) -> list[str]:

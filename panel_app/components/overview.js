@@ -182,12 +182,13 @@ export function render({ model }) {
     seed()
   }
   const seed = () => {
+    const past = parse(model.data).boilers || {}
     for (const one of tiles) {
       for (const row of one.rows) {
-        const past = state.past[one.boiler.id]?.[row.row.metric]
-        if (past && row.points.length < 3) {
+        const before = past[one.boiler.id]?.[row.row.metric]
+        if (before) {
           const first = row.points[0]?.[0] ?? Infinity
-          row.points = [...past.filter((p) => p[0] < first), ...row.points]
+          row.points = [...before.filter((p) => p[0] < first), ...row.points]
         }
         drawSpark(row)
       }
@@ -238,6 +239,7 @@ export function render({ model }) {
   }
   model.on("state", build)
   model.on("live", update)
+  model.on("data", seed)
   build()
   keepTime(model, ages)
   const watch = new ResizeObserver(() => { last = 0; draw() })

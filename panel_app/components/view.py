@@ -28,14 +28,15 @@ def styles(*names: str) -> str:
 
 
 class View(pn.custom.JSComponent):  # type: ignore[misc]
-    """A view whose `state` is what it is built from and `live` what then changes.
+    """A view: `state` is what it is built from, `live` the newest, `data` what was looked up.
 
-    Both are JSON texts made from structs: browsers parse them natively, equal texts are
+    All are JSON texts made from structs: browsers parse them natively, equal texts are
     not sent again, and device text stays data (the views only set textContent).
     """
 
     state = param.String(default="{}")
     live = param.String(default="{}")
+    data = param.String(default="{}")
 
     __abstract = True
 
@@ -50,6 +51,10 @@ class View(pn.custom.JSComponent):  # type: ignore[misc]
     def show(self, live: msgspec.Struct) -> None:
         """Show what has changed."""
         self.live = encode(live)
+
+    def give(self, data: msgspec.Struct) -> None:
+        """Give the view what was looked up for it."""
+        self.data = encode(data)
 
     def _handle_msg(self, data: Any) -> None:
         if self._on_message is not None and isinstance(data, dict):
@@ -73,3 +78,24 @@ class Overview(View):
 
     _esm = source("shared", "mimic", "overview")
     _stylesheets: ClassVar[list[str]] = [styles("base", "overview")]
+
+
+class TrendBar(View):
+    """What is chosen above the trends: boiler, pens and span."""
+
+    _esm = source("shared", "trend_bar")
+    _stylesheets: ClassVar[list[str]] = [styles("base", "trends")]
+
+
+class Batches(View):
+    """The day's batches, minute by minute."""
+
+    _esm = source("shared", "batches")
+    _stylesheets: ClassVar[list[str]] = [styles("base", "batches")]
+
+
+class Alarms(View):
+    """The active alarms and the journal."""
+
+    _esm = source("shared", "alarms")
+    _stylesheets: ClassVar[list[str]] = [styles("base", "alarms")]

@@ -48,6 +48,10 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     state_ACKED: str  # noqa: N815
     state_RTN_UNACK: str  # noqa: N815
     state_NORMAL: str  # noqa: N815
+    event_UNACK: str  # noqa: N815
+    event_ACKED: str  # noqa: N815
+    event_RTN_UNACK: str  # noqa: N815
+    event_NORMAL: str  # noqa: N815
     acknowledge: str
     acknowledge_title: str
     acknowledged_by: str

@@ -1,12 +1,12 @@
 """One session's language: its texts, and numbers and times as its people write them."""
 
-from datetime import tzinfo
+from datetime import date, tzinfo
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 from babel import Locale
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 
 from bridge.clock import from_us
@@ -47,6 +47,10 @@ class Translator(msgspec.Struct, frozen=True):
     def moment(self, at_us: int, zone: tzinfo) -> str:
         """The date and time of epoch µs in a time zone, to the second."""
         return format_datetime(from_us(at_us), _MOMENT[self.language], zone, self.locale)
+
+    def day(self, day: date) -> str:
+        """A day with its weekday, such as "segunda-feira, 23 de novembro de 2026"."""
+        return format_date(day, "full", self.locale)
 
 
 _TRANSLATORS: dict[Language, Translator] = {

@@ -76,7 +76,7 @@ class Session:
         self._wakeup = Wakeup(house.hub, document.add_next_tick_callback, self.tick)
         self._page: Page | None = None
         self._pages = 0
-        self._width = 1366
+        self._width, self._height = 1366, 768
         self._heard_us = to_us(house.clock())
         self._closed = False
         self._notice = ""
@@ -170,7 +170,9 @@ class Session:
             ages=house.ages,
             batch_zone=house.batch_zone,
             width=self._width,
+            height=self._height,
             fetch=partial(self._fetch, self._pages),
+            pending=lambda: self._acknowledging.all,
             go=self._replace_route,
         )
         self._page = page_of(given)
@@ -210,8 +212,8 @@ class Session:
         match message.get("type"):
             case "beat":
                 self._heard_us = to_us(self._house.clock())
-                width = message.get("width")
-                self._width = width if isinstance(width, int) else self._width
+                self._width = _pixels(message.get("width"), self._width)
+                self._height = _pixels(message.get("height"), self._height)
             case "go":
                 self._go(route_of(str(message.get("search", "")), self._plant))
             case "language":
@@ -276,6 +278,11 @@ class Session:
             self.tick()
 
         self._document.add_next_tick_callback(tell)
+
+
+def _pixels(said: object, usual: int) -> int:
+    """A width or height that a browser says, where it is one."""
+    return min(max(said, 200), 10_000) if isinstance(said, int) else usual
 
 
 def _clean(text: object, longest: int) -> str:

@@ -1,18 +1,17 @@
 """The overview: is every boiler well, and if not, which and why."""
 
+from functools import partial
 from typing import Any
 
 from bridge.clock import to_us
 from panel_app.components.view import Overview
 from panel_app.data.history import aligned_span
-from panel_app.pages.overview_state import KEY_METRICS, overview_live, overview_state
+from panel_app.pages.overview_state import KEY_METRICS, Past, overview_live, overview_state
 from panel_app.pages.page import Surroundings
 from store.port import Series
 
 SPARK_SPAN_US = 30 * 60 * 1_000_000
 SPARK_POINTS = 90
-
-Past = dict[str, dict[str, list[tuple[int, float]]]]
 
 
 class OverviewPage:
@@ -20,21 +19,23 @@ class OverviewPage:
 
     def __init__(self, given: Surroundings) -> None:
         self._given = given
-        self._past: Past = {}
+        self._past: dict[str, dict[str, list[tuple[int, float]]]] = {}
         self._waiting = 0
         self.view: Any = Overview()
 
     def open(self) -> None:
         """Build the tiles, and ask for what the sparklines show."""
-        self._build()
         given = self._given
+        snapshot = given.hub.snapshot()
+        self.view.build(overview_state(given.plant, snapshot, given.translator))
+        self.refresh()
         span = aligned_span(to_us(given.clock()), SPARK_SPAN_US, SPARK_POINTS)
         for boiler in given.plant.file.boilers:
             measured = {one.metric for one in boiler.instruments}
             metrics = tuple(name for name in KEY_METRICS if name in measured or not measured)
             self._waiting += 1
             future = given.history.series(boiler.site, boiler.name, metrics, span, SPARK_POINTS)
-            given.fetch(future, lambda found, name=boiler.name: self._take(name, found))
+            given.fetch(future, partial(self._take, boiler.name))
 
     def refresh(self) -> None:
         """Show the newest values."""
@@ -56,10 +57,4 @@ class OverviewPage:
             for series in found
         }
         if self._waiting == 0:
-            self._build()
-
-    def _build(self) -> None:
-        given = self._given
-        snapshot = given.hub.snapshot()
-        self.view.build(overview_state(given.plant, snapshot, given.translator, self._past))
-        self.refresh()
+            self.view.give(Past(boilers=self._past))

@@ -75,7 +75,7 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OverviewState(msgspec.Struct, frozen=True, kw_only=True):
-    """What the overview is built from; `past` holds [epoch ms, value] per boiler and metric."""
+    """What the overview is built from."""
 
     lang: str
     texts: Texts
@@ -83,7 +83,12 @@ class OverviewState(msgspec.Struct, frozen=True, kw_only=True):
     alarms_search: str
     boilers: list[Tile]
     totals: list[Total]
-    past: dict[str, dict[str, list[tuple[int, float]]]]
+
+
+class Past(msgspec.Struct, frozen=True, kw_only=True):
+    """What the sparklines begin with: (epoch ms, value) per boiler and metric."""
+
+    boilers: dict[str, dict[str, list[tuple[int, float]]]]
 
 
 class TileLive(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +114,6 @@ def overview_state(
     plant: Plant,
     snapshot: LiveSnapshot,
     translator: Translator,
-    past: dict[str, dict[str, list[tuple[int, float]]]],
 ) -> OverviewState:
     """The tiles of every boiler of the plant, in the file's order."""
     tiles = [_tile(boiler, plant, snapshot, translator) for boiler in plant.file.boilers]
@@ -126,7 +130,6 @@ def overview_state(
         alarms_search=Route(page="alarms", lang=translator.language).search,
         boilers=tiles,
         totals=totals,
-        past=past,
     )
 
 

@@ -10,6 +10,7 @@ from bridge.plant import Plant
 from panel_app.data.history import History
 from panel_app.data.hub import LiveHub
 from panel_app.i18n import Translator
+from panel_app.live.acknowledging import Pending
 from panel_app.pages.overview_state import Ages
 from panel_app.route import Route
 
@@ -36,13 +37,18 @@ class Surroundings:
     ages: Ages
     batch_zone: str
     width: int
+    height: int
     fetch: Fetch
+    pending: Callable[[], list[Pending]]
+    """The acknowledgements on their way."""
     go: Callable[[Route], None]
     """Replace the URL and the route; the page stays."""
 
 
 class Page(Protocol):
     """One page of one session, touched only on that session's document."""
+
+    def __init__(self, given: Surroundings) -> None: ...
 
     view: Any
     """The Panel object to show."""

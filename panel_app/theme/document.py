@@ -29,6 +29,16 @@ def font_file(weight: int) -> Path | None:
     return next(folder.glob(f"roboto-latin-{weight}-normal-*.woff2"), None)
 
 
+def document_files() -> dict[str, tuple[bytes, str]]:
+    """The files that the document asks for: path to (body, content type)."""
+    files = {"/steam/icon.svg": (ICON.encode(), "image/svg+xml")}
+    for weight in WEIGHTS:
+        path = font_file(weight)
+        if path is not None:
+            files[f"/steam/roboto-{weight}.woff2"] = (path.read_bytes(), "font/woff2")
+    return files
+
+
 def document_of(language: Language, roots: dict[str, Any]) -> pn.Template:
     """The document with the given roots, in its first language."""
     page = pn.Template((_HERE / "document.html").read_text(encoding="utf-8"))
