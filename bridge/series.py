@@ -219,11 +219,15 @@ def encode_events(events: Iterable[AlarmEvent]) -> bytes:
 
 
 def _prefix(measurement: str, **tags: str) -> bytes:
-    """Measurement and tags, these in the order given (alphabetical, as InfluxDB sorts them)."""
+    """Measurement and tags, these in the order given (alphabetical, as InfluxDB sorts them).
+
+    An empty tag is left out: to InfluxDB an absent tag and an empty one are the same.
+    """
+    given = [(key, value) for key, value in tags.items() if value]
     return b"".join(
         (
             measurement.encode(),
-            *(b",%b=%b" % (key.encode(), escape_tag(value)) for key, value in tags.items()),
+            *(b",%b=%b" % (key.encode(), escape_tag(value)) for key, value in given),
             b" ",
         )
     )

@@ -32,7 +32,7 @@ COMMANDS_KEY = "steam.commands"
 
 LIVE_PERIOD = timedelta(milliseconds=250)
 HEARTBEAT_PERIOD = timedelta(seconds=10)
-_BACKLOG_DELIVERIES = 200
+_BACKLOG_DELIVERIES = 50
 
 
 class Evaluator:
@@ -75,6 +75,7 @@ class Evaluator:
         self._last = 0
         self._acknowledged = 0
         self._lag_s = 0.0
+        self._drained_at = clock()
         self._shown_at = self._beat_at = datetime.min.replace(tzinfo=clock().tzinfo)
         self._events: list[AlarmEvent] = []
         self.fault = ""
@@ -104,6 +105,8 @@ class Evaluator:
         if deliveries:
             self._take_over(now)
             self._evaluate(deliveries, now)
+        else:
+            self._drained_at, self._lag_s = now, 0.0
         self._events += self._evaluation.tick(now, self._lag_s)
         if self._publish(stopping):
             self._acknowledge()
@@ -155,10 +158,12 @@ class Evaluator:
         return "evaluated"
 
     def _note_lag(self, messages: int, newest_us: int, now: datetime) -> None:
-        """The queue's lag: only where more is waiting than one turn can hold."""
-        age_s = (to_us(now) - newest_us) / 1_000_000 if newest_us else 0.0
-        self._lag_s = max(0.0, age_s) if messages >= _BACKLOG_DELIVERIES else 0.0
-        self._counters.lag_seconds = max(0.0, age_s)
+        """How far the queue is behind: never more than the time since it was last drained."""
+        age_s = max(0.0, (to_us(now) - newest_us) / 1_000_000) if newest_us else 0.0
+        if messages < _BACKLOG_DELIVERIES:
+            self._drained_at = now
+        self._lag_s = min(age_s, (now - self._drained_at).total_seconds())
+        self._counters.lag_seconds = self._lag_s
 
     def _publish(self, stopping: threading.Event) -> bool:
         """Publish what was found, as often as it takes; True once nothing is waiting."""

@@ -5,7 +5,7 @@ from datetime import datetime, tzinfo
 import msgspec
 
 from bridge.clock import to_us
-from bridge.records import AlarmEvent, Batch, BatchSummary, DeviceStatus, Rows
+from bridge.records import Batch, BatchSummary, DeviceStatus, Rows
 from processor.delivery import Delivery
 from processor.placing import Placed
 from processor.quarantine import BadMessage
@@ -25,7 +25,6 @@ class Gathered(msgspec.Struct, kw_only=True):
 
     deliveries: list[Delivery] = []
     placed: list[Placed] = []
-    alarm_events: list[AlarmEvent] = []
     bad: list[BadMessage] = []
     rows: int = 0
     bytes: int = 0
@@ -34,11 +33,6 @@ class Gathered(msgspec.Struct, kw_only=True):
     def last_number(self) -> int:
         """The number up to which deliveries may be acknowledged once this is written."""
         return self.deliveries[-1].number
-
-    @property
-    def stored(self) -> int:
-        """How many deliveries are stored, the ones with a quarantined copy included."""
-        return sum(1 for placed in self.placed if placed.complete)
 
 
 class Gathering:
@@ -66,11 +60,6 @@ class Gathering:
             gathered.rows += len(rows.times_us)
         if placed.bad is not None:
             gathered.bad.append(placed.bad)
-
-    def add_events(self, delivery: Delivery, events: list[AlarmEvent], now: datetime) -> None:
-        """Take alarm events that the evaluator made, brought by one delivery."""
-        self.add(delivery, Placed(), now)
-        self._gathered.alarm_events.extend(events)
 
     def due(self, now: datetime) -> bool:
         """Whether it is time to flush."""
@@ -110,7 +99,7 @@ def to_batch(
         batch_id=stamp,
         rows=rows,
         statuses=statuses,
-        alarm_events=gathered.alarm_events,
+        alarm_events=[event for placed in gathered.placed for event in placed.alarm_events],
         summary=_summary(gathered, rows, now, stamp, recorder) if summary else None,
     )
 

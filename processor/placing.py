@@ -21,7 +21,7 @@ from bridge.messages import (
     decode,
 )
 from bridge.plant import Plant
-from bridge.records import DeviceStatus, Rows
+from bridge.records import AlarmEvent, DeviceStatus, Rows
 from bridge.topics import BadTopic, Topic, parse_routing_key
 from processor.delivery import Delivery
 from processor.quarantine import BadMessage
@@ -38,11 +38,12 @@ class Placed(msgspec.Struct, frozen=True):
     rows: list[Rows] = []
     status: DeviceStatus | None = None
     bad: BadMessage | None = None
+    alarm_events: list[AlarmEvent] = []
 
     @property
     def complete(self) -> bool:
         """Whether the message is stored (a quarantined copy may lie beside it)."""
-        return bool(self.rows) or self.status is not None
+        return self.bad is None or bool(self.rows)
 
 
 class Placement:

@@ -90,19 +90,10 @@ class Recorder:
         self._counters.flow.receive(len(deliveries), redelivered)
         for delivery in deliveries:
             if delivery.routing_key == RESULTS_KEY:
-                self._gather_results(delivery, now)
+                placed = _results(delivery, now)
             else:
                 placed = self._placement.place(delivery, now, oldest)
-                self._gathering.add(delivery, placed, now)
-
-    def _gather_results(self, delivery: Delivery, now: datetime) -> None:
-        try:
-            events = _EVENTS.decode(delivery.body)
-        except msgspec.MsgspecError as error:
-            refusal = Refused(Reason.MALFORMED, f"not alarm events: {error}")
-            self._gathering.add(delivery, Placed(bad=bad_message(delivery, refusal, now)), now)
-        else:
-            self._gathering.add_events(delivery, events, now)
+            self._gathering.add(delivery, placed, now)
 
     def _refresh_plant(self) -> None:
         plant = self._plant()
@@ -121,3 +112,12 @@ class Recorder:
     def _acknowledge(self, written: list[Gathered]) -> None:
         for gathered in written:
             self._source.acknowledge(gathered.last_number)
+
+
+def _results(delivery: Delivery, now: datetime) -> Placed:
+    """What the evaluator made, on its way to the store."""
+    try:
+        return Placed(alarm_events=_EVENTS.decode(delivery.body))
+    except msgspec.MsgspecError as error:
+        refusal = Refused(Reason.MALFORMED, f"not alarm events: {error}")
+        return Placed(bad=bad_message(delivery, refusal, now))

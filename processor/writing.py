@@ -165,13 +165,11 @@ class Writing:
 
 
 def _part(gathered: Gathered, part: slice) -> Gathered:
-    """Some of the deliveries of a flush; alarm events go with the first ones."""
+    """Some of the deliveries of a flush."""
     placed = gathered.placed[part]
-    first = part.start is None
     return Gathered(
         deliveries=gathered.deliveries[part],
         placed=placed,
-        alarm_events=gathered.alarm_events if first else [],
         rows=sum(len(rows.times_us) for each in placed for rows in each.rows),
         bytes=sum(len(delivery.body) for delivery in gathered.deliveries[part]),
     )

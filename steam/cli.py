@@ -16,8 +16,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-SINGLE = ("demo", "run", "processor", "notifier", "panel", "simulate", "replay", "check", "doctor")
-GROUPS = ("topology", "store", "device", "quarantine")
+SINGLE = ("run", "processor", "notifier", "panel", "replay", "check", "doctor")
+GROUPS = ("topology", "store", "quarantine")
 
 
 def main() -> None:

@@ -86,13 +86,14 @@ influxdb:
     def spawn(self, *arguments):
         """Start a `steam` command that runs on; its log is in the folder."""
         name = "-".join(map(str, arguments)).replace("/", "_")[:60]
-        log = (self.folder / f"{name}-{len(self.processes)}.log").open("wb")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "steam", *map(str, arguments)],
-            env=self.environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+        path = self.folder / f"{name}-{len(self.processes)}.log"
+        with path.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "steam", *map(str, arguments)],
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         self.processes.append(process)
         return process
 

@@ -112,7 +112,6 @@ def test_rabbitmq_killed_and_restarted_keeps_confirmed_message_and_ends_without_
     with server.address.connect() as connection:
         _, _, body = connection.channel().basic_get("kept", auto_ack=True)
     assert body == b"42"
-    server.stop()
     server.close()
     assert await_no_process(server.folder) == []
 

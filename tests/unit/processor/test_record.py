@@ -183,3 +183,41 @@ def test_stop_while_the_store_is_away_acknowledges_nothing():
 
     assert bench.source.acknowledged == 0
     assert bench.counters.flow.in_flight == 1
+
+
+def test_results_refused_by_the_store_cost_no_reading():
+    """An alarm event that the store refuses is quarantined alone; the rows beside it are stored."""
+    import msgspec
+
+    from bridge.records import AlarmEvent, AlarmState
+    from processor.record import RESULTS_KEY
+
+    class Store(ScriptedStore):
+        def write(self, batch):
+            if batch.alarm_events:
+                raise Refused("refused", "bad tag")
+            super().write(batch)
+
+    event = AlarmEvent(
+        id="1",
+        site="mill",
+        boiler="b1",
+        definition="d",
+        type="HI",
+        metric="steam_pressure",
+        state=AlarmState.UNACK,
+        previous=AlarmState.NORMAL,
+        priority=1,
+        at_us=1,
+        recorded_at_us=1,
+    )
+    bench = Bench(Store())
+    for seq in range(1, 6):
+        bench.source.put(DATA_KEY, data(seq))
+    results = msgspec.json.encode([event])
+    bench.source.put(RESULTS_KEY, results)
+
+    bench.run()
+
+    assert bench.store.seqs == [1, 2, 3, 4, 5]
+    assert [bad.body for bad in bench.quarantine.kept] == [results]
