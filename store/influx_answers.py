@@ -120,8 +120,8 @@ def status_error(
             )
         case 401:
             error = Misconfigured(
-                f"{place} does not accept the token ({told}); give a valid one "
-                "(InfluxDB 1.8: user:password)"
+                f"{place} does not accept the token for this ({told}); give one that may "
+                "(InfluxDB 1.8: user:password; `steam store init`: an administrator's)"
             )
         case 403:
             error = _forbidden(told, place)
