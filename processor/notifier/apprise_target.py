@@ -2,6 +2,7 @@
 
 import logging
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
@@ -138,7 +139,7 @@ class _Unusable(ValueError):
 def _plugin(address: Address, environment: Mapping[str, str]) -> tuple[str, NotifyBase]:
     url = address.read(environment)
     schema = url.partition("://")[0].lower()
-    schemas = NotificationManager().schemas()
+    schemas = _schemas()
     if schema not in schemas:
         raise _Unusable(
             f"Apprise knows no service {clean_schema(schema)!r}{nearest(schema, schemas)}; "
@@ -155,6 +156,14 @@ def _plugin(address: Address, environment: Mapping[str, str]) -> tuple[str, Noti
     _check(plugin, address, environment)
     _bound(plugin, url)
     return url, plugin
+
+
+def _schemas() -> list[str]:
+    """Every start of a URL that Apprise knows; its plugins are loaded at the first call."""
+    with warnings.catch_warnings():
+        # apprise.utils.pgp imports imghdr, deprecated until Python 3.13 takes it away.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return sorted(NotificationManager().schemas())
 
 
 def clean_schema(schema: str) -> str:
