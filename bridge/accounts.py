@@ -40,6 +40,7 @@ class Service(StrEnum):
     PANEL = "steam-panel"
     GATEWAY = "steam-gateway"
     TOPOLOGY = "steam-topology"
+    ACCOUNTS = "steam-accounts"
 
 
 class Permission(msgspec.Struct, frozen=True, kw_only=True):
@@ -261,10 +262,17 @@ _TOPOLOGY = Account(
     ),
     tags=("policymaker",),
 )
+_ACCOUNTS = Account(
+    # RabbitMQ lets only administrators make users. It publishes and reads nothing.
+    name=Service.ACCOUNTS.value,
+    permission=Permission(),
+    tags=("administrator",),
+)
 _SERVICES = {
     Service.PROCESSOR: _PROCESSOR,
     Service.NOTIFIER: _NOTIFIER,
     Service.PANEL: _PANEL,
     Service.GATEWAY: _GATEWAY,
     Service.TOPOLOGY: _TOPOLOGY,
+    Service.ACCOUNTS: _ACCOUNTS,
 }
