@@ -96,7 +96,8 @@ install_influxdb() {
   # Without cgo it needs no C compiler; a workspace or a toolchain of the user must not bend this build.
   (cd "$bin" && CGO_ENABLED=0 GO111MODULE=on GOWORK=off GOFLAGS='' GOBIN="$bin" \
     go install -ldflags "-s -w -X main.version=$influxdb_version" \
-    "github.com/influxdata/influxdb/cmd/influxd@v$influxdb_version")
+    "github.com/influxdata/influxdb/cmd/influxd@v$influxdb_version" \
+    2> >(grep -v '^go: downloading' >&2))
 }
 
 want_python

@@ -33,6 +33,7 @@ _READY_S = 90.0
 _OWN_KEYS = (
     "default_pass",
     "default_user",
+    "disk_free_limit.",
     "listeners.",
     "log.",
     "management.ssl.",
@@ -264,6 +265,7 @@ class RabbitMQServer:
             # The default of 512 MiB is written in full before the first segment: small disks and small machines.
             "raft.wal_max_size_bytes = 33554432",
             "log.console.level = info",
+            "disk_free_limit.absolute = 64MB",
         ]
         shipped = (
             without_keys(self.conf.read_text(encoding="utf-8"), _OWN_KEYS) if self.conf else ""

@@ -3,6 +3,7 @@
 import os
 import time
 import urllib.error
+from collections.abc import Callable
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -245,6 +246,19 @@ def test_mosquitto_takes_a_publish_and_ends_without_a_trace(mosquitto: Mosquitto
     mosquitto.stop()
     assert await_no_process(mosquitto.folder) == []
     mosquitto.start()
+
+
+def test_mosquitto_with_two_listeners_answers_on_both(
+    new_mosquitto: Callable[[str], MosquittoServer],
+) -> None:
+    """Each listener of a configuration keeps its own settings on a port of its own."""
+    conf = "allow_anonymous true\nlistener 1883\nmount_point outer/\nlistener 1884 0.0.0.0\n"
+
+    server = new_mosquitto(conf)
+
+    assert len(set(server.ports)) == 2
+    for port in server.ports:
+        publish(server.host, port, None, "steam/v1/norte/b1/data", b"hello")
 
 
 def test_process_that_ends_early_is_reported_with_its_last_words(tmp_path: Path) -> None:
