@@ -1,9 +1,6 @@
 """The store in one SQLite file: the embedded deployment."""
 
 import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -16,8 +13,8 @@ from bridge.clock import Clock, to_us, utc_now
 from bridge.records import AlarmEvent, AlarmState, Batch, BatchSummary, DeviceStatus, Rows
 from bridge.series import EVENTS, RAW, ROLLUP
 from store.buckets import MIN_POINTS, Accumulator, bucket_slices, bucket_width_us
-from store.errors import Misconfigured, Refused, StoreError, Unavailable
 from store.port import LATEST_WITHIN_US, BatchMinute, Reading, Retention, Series, minutes_of
+from store.sqlite_file import SqliteFile
 from store.sqlite_rows import StoredRow, write_rows
 from store.sqlite_tables import (
     SCHEMA,
@@ -29,7 +26,6 @@ from store.sqlite_tables import (
     upsert,
 )
 
-_BUSY_TIMEOUT_S = 10.0
 _FETCH_ROWS = 8_192
 _PRUNE_ROWS = 5_000
 _TABLES_OF = {RAW: ("boiler", "device_status", "insight", "batch"), EVENTS: ("alarm_event",)}
@@ -44,12 +40,8 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path | str, *, clock: Clock = utc_now) -> None:
-        self._path = Path(path)
+        self._file = SqliteFile(Path(path))
         self._clock = clock
-        self._local = threading.local()
-        self._lock = threading.Lock()
-        self._connections: list[sqlite3.Connection] = []
-        self._generation = 0
 
     def __enter__(self) -> Self:
         self.open()
@@ -63,42 +55,35 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the connections of all threads; no call may be under way."""
-        with self._lock:
-            self._generation += 1
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
+        self._file.close()
 
     def init(self, retention: Retention) -> list[str]:
         """Make the file and its tables, note the retention, and prune what is older."""
-        said = []
-        with self._speaking():
-            if not self._path.exists():
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                said.append(f"made the file {self._path}")
-            sqlite3.connect(self._path).close()
-        connection = self._connection(checked=False)
-        with self._transaction(connection):
-            if self._version_of(connection) == 0:
+        said = [f"made the file {self._file.path}"] if self._file.make() else []
+        connection = self._file.connection(checked=False)
+        with self._file.transaction(connection):
+            if self._file.version_of(connection) == 0:
                 for statement in SCHEMA.split(";\n"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 said.append(f"made the tables (version {SCHEMA_VERSION})")
+            else:
+                self._file.check_version(connection)
             said += _set_retention(connection, retention)
         self.prune(self._clock())
         return said
 
     def check(self) -> str:
         """Test that the file is there, whole and can be written; returns SQLite's version."""
-        connection = self._connection()
-        with self._transaction(connection):
+        connection = self._file.connection()
+        with self._file.transaction(connection):
             connection.execute("SELECT count(*) FROM retention").fetchone()
-        return f"SQLite {sqlite3.sqlite_version}, {self._path}"
+        return f"SQLite {sqlite3.sqlite_version}, {self._file.path}"
 
     def prune(self, now: datetime) -> int:
         """Delete what is older than its bucket's retention; returns how many records."""
-        connection = self._connection()
-        with self._speaking():
+        connection = self._file.connection()
+        with self._file.speaking():
             kept = connection.execute("SELECT bucket, days FROM retention").fetchall()
             known = [number for (number,) in connection.execute("SELECT id FROM series")]
         deleted = 0
@@ -125,7 +110,7 @@ class SqliteStore:
         values = {"series": series, "before": before_us, "limit": _PRUNE_ROWS}
         deleted = 0
         while True:
-            with self._transaction(connection):
+            with self._file.transaction(connection):
                 gone = connection.execute(f"DELETE FROM {table} WHERE {chosen}", values).rowcount  # noqa: S608
             deleted += gone
             if gone < _PRUNE_ROWS:
@@ -133,8 +118,8 @@ class SqliteStore:
 
     def write(self, batch: Batch) -> None:
         """Store the batch in one transaction, on the disk before this returns."""
-        connection = self._connection()
-        with self._transaction(connection):
+        connection = self._file.connection()
+        with self._file.transaction(connection):
             write_rows(connection, batch.rows, batch.batch_id)
             _write_records(connection, batch.statuses)
             _write_records(connection, batch.alarm_events)
@@ -146,7 +131,7 @@ class SqliteStore:
         """The newest value of each metric of a boiler (at most a day old)."""
         oldest_us = to_us(self._clock()) - LATEST_WITHIN_US
         found: dict[str, Reading] = {}
-        with self._reading() as connection:
+        with self._file.reading() as connection:
             layouts = _layouts(connection)
             for series in _series_of(connection, site, boiler):
                 for metric, reading in _newest(connection, series, layouts, oldest_us).items():
@@ -168,7 +153,7 @@ class SqliteStore:
         points = max(points, MIN_POINTS)
         width = bucket_width_us(start_us, end_us, points)
         gathered = {metric: Accumulator(metric, width, points) for metric in metrics}
-        with self._reading() as connection:
+        with self._file.reading() as connection:
             layouts = _layouts(connection)
             for series in _series_of(connection, site, boiler):
                 cursor = connection.execute(
@@ -183,7 +168,7 @@ class SqliteStore:
 
     def rows(self, site: str, boiler: str, start_us: int, end_us: int) -> list[Rows]:
         """The stored rows of a boiler by time, each as Rows of one row, with boot and seq."""
-        with self._reading() as connection:
+        with self._file.reading() as connection:
             layouts = _layouts(connection)
             stored = connection.execute(
                 "SELECT device, at_us, layout, boot, seq, packed, quality "
@@ -233,117 +218,12 @@ class SqliteStore:
     def _records(
         self, kind: type[_S], table: str, query: str, values: tuple[object, ...] = ()
     ) -> list[_S]:
-        with self._reading() as connection:
+        with self._file.reading() as connection:
             found = connection.execute(
                 f"SELECT {columns(kind)} FROM {table} {query}",  # noqa: S608 - our own words
                 values,
             ).fetchall()
         return [record_of(kind, stored) for stored in found]
-
-    def _connection(self, *, checked: bool = True) -> sqlite3.Connection:
-        """This thread's connection; `checked` asks for tables of this version."""
-        generation, known = getattr(self._local, "connection", (-1, None))
-        if known is not None and generation == self._generation:
-            connection: sqlite3.Connection = known
-        else:
-            with self._speaking():
-                connection = self._connect()
-            with self._lock:
-                self._connections.append(connection)
-            self._local.connection = (self._generation, connection)
-            self._local.checked = False
-        if checked and not self._local.checked:
-            self._check_version(connection)
-            self._local.checked = True
-        return connection
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode=rw",
-            uri=True,
-            timeout=_BUSY_TIMEOUT_S,
-            isolation_level=None,
-            # close() may come from another thread; otherwise a connection stays with its own.
-            check_same_thread=False,
-        )
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
-
-    def _check_version(self, connection: sqlite3.Connection) -> None:
-        with self._speaking():
-            version = self._version_of(connection)
-        if version == 0:
-            raise Misconfigured(f"{self._path} has no tables; make them with `steam store init`")
-        if version != SCHEMA_VERSION:
-            raise Misconfigured(
-                f"{self._path} has tables of version {version}, this Steam knows version "
-                f"{SCHEMA_VERSION}; use the Steam that made it, or another file"
-            )
-
-    def _version_of(self, connection: sqlite3.Connection) -> int:
-        return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection, within one snapshot."""
-        connection = self._connection()
-        with self._speaking():
-            connection.execute("BEGIN")
-            try:
-                yield connection
-            finally:
-                connection.execute("COMMIT")
-
-    @contextmanager
-    def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
-        """A short write: all of it or nothing."""
-        with self._speaking():
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                connection.execute("COMMIT")
-            except BaseException:
-                # The fault that led here is the one to tell, not that of the way back.
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _speaking(self) -> Iterator[None]:
-        """Turn SQLite's exceptions into the port's."""
-        try:
-            yield
-        except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError) as error:
-            raise Refused(
-                f"{self._path} does not take a record: {error}; find it and leave it out",
-                str(error),
-            ) from error
-        except (sqlite3.Error, OSError) as error:
-            raise self._translated(error) from error
-
-    def _translated(self, error: sqlite3.Error | OSError) -> StoreError:
-        code = getattr(error, "sqlite_errorcode", None)
-        kind = None if code is None else code & 0xFF
-        if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return Unavailable(
-                f"{self._path} was locked for {_BUSY_TIMEOUT_S:.0f} s; another program writes "
-                "to it for long: end it, or wait"
-            )
-        if kind == sqlite3.SQLITE_FULL:
-            return Unavailable(f"no space left for {self._path}; free space on its disk")
-        if kind == sqlite3.SQLITE_CANTOPEN and not self._path.exists():
-            return Misconfigured(f"{self._path} is not there; make it with `steam store init`")
-        if kind in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_INTERRUPT):
-            return Unavailable(f"{self._path} cannot be read or written: {error}; check its disk")
-        return Misconfigured(
-            f"{self._path} cannot be used: {error}; is it Steam's file, and may this account "
-            "write it and its folder?"
-        )
 
 
 def _write_records(connection: sqlite3.Connection, records: list[_S]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.clock import to_us
 from bridge.records import Batch, DeviceStatus, Insight, Rows
-from store import sqlite
+from store import sqlite, sqlite_file
 from store.errors import Misconfigured, Refused, Unavailable
 from store.port import Retention
 from store.sqlite import SqliteStore
@@ -48,7 +48,7 @@ def times_in(store, boiler="b1"):
 
 def test_sqlite_file_is_in_wal_mode_and_flushed_in_full(store, tmp_path):
     """A write that returned is on the disk: WAL with synchronous=FULL, and waiting for a lock."""
-    connection = store._connection()
+    connection = store._file.connection()
 
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
@@ -75,6 +75,17 @@ def test_sqlite_threads_write_at_once_without_loss(store):
 
     assert failures == []
     assert len(times_in(store)) == 100
+
+
+def test_sqlite_connections_of_ended_threads_are_closed(store):
+    """Threads that come and go leave no more than one connection behind."""
+    for number in range(5):
+        thread = threading.Thread(target=store.write, args=[batch_of([NOW_US + number])])
+        thread.start()
+        thread.join()
+
+    assert len(times_in(store)) == 5
+    assert len(store._file._connections) <= 2
 
 
 def test_sqlite_other_process_writes_beside_us(store, tmp_path):
@@ -156,7 +167,7 @@ def test_sqlite_prune_without_retention_deletes_nothing(store):
 
 def test_sqlite_locked_file_is_unavailable(store, tmp_path, monkeypatch):
     """A file that another program keeps locked is a store to try again later."""
-    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(sqlite_file, "_BUSY_TIMEOUT_S", 0.05)
     other = sqlite3.connect(tmp_path / "steam.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     impatient = SqliteStore(tmp_path / "steam.db")
@@ -200,8 +211,12 @@ def test_sqlite_file_of_a_newer_version_is_refused(store, tmp_path):
     with pytest.raises(Misconfigured, match="version 99"):
         other.latest("mill", "b1")
     with pytest.raises(Misconfigured, match="version 99"):
-        other.init(Retention())
+        other.init(Retention(raw_days=1))
     other.close()
+    connection = sqlite3.connect(tmp_path / "steam.db")
+    kept = connection.execute("SELECT days FROM retention WHERE bucket = 'raw'").fetchone()
+    connection.close()
+    assert kept == (90,)
 
 
 def test_sqlite_reopens_after_close(store):
