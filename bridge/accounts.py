@@ -182,7 +182,8 @@ def device_of_topics(access: MqttAccess) -> DeviceAccount | None:
     for topic in access.publish:
         site, _, rest = topic.removeprefix(f"{PREFIX}/").partition("/")
         device = rest.partition("/")[0]
-        if topic.startswith(PREFIX) and device == access.name and is_name(site) and is_name(device):
+        ours = topic.startswith(f"{PREFIX}/") and is_name(site) and is_name(device)
+        if ours and device == access.name:
             return DeviceAccount(site, device)
     return None
 

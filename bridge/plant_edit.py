@@ -173,7 +173,7 @@ class _PlantText:
             entry = [f"{indent}{line}" for line in entry]
             self._cut_empty(lines)
         else:
-            at = self._end(len(self._items) - 1)
+            at = self._behind_comments(len(self._items) - 1)
             indent = " " * self._dash_column(len(self._items) - 1)
             entry = [f"{indent}{line}" for line in entry]
         lines[at:at] = entry
@@ -219,6 +219,15 @@ class _PlantText:
             line = self._dash_line(index + 1)
         while not self._lines[line - 1].strip() or self._lines[line - 1].lstrip().startswith("#"):
             line -= 1
+        return line
+
+    def _behind_comments(self, index: int) -> int:
+        """The line behind an entry and the comments after it that are indented as part of it."""
+        line, column = self._end(index), self._dash_column(index)
+        for text in self._lines[line:]:
+            if not text.lstrip().startswith("#") or len(text) - len(text.lstrip()) <= column:
+                break
+            line += 1
         return line
 
     def _joined(self, lines: list[str]) -> str:
