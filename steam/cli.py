@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-SINGLE = ("run", "processor", "notifier", "panel", "replay", "check", "doctor")
+SINGLE = ("demo", "run", "processor", "notifier", "panel", "simulate", "replay", "check", "doctor")
 GROUPS = ("topology", "store", "quarantine")
 
 

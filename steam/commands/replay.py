@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +12,9 @@ import typer
 from rich.progress import Progress
 
 from bridge.clock import to_us, utc_now
-from device.sim.link import Broker, Link, LinkTimeout
+from bridge.plant import load_plant
+from device.sim.link import Link, LinkConfig
+from device.sim.session import Identity, MetricDescription, Session
 from steam.console import (
     AWAY,
     WRONG_SETTINGS,
@@ -23,7 +26,8 @@ from steam.console import (
     out,
     settings_at,
 )
-from steam.recording import Recorded, load_mapping, read_rows, to_messages
+from steam.links import link_config
+from steam.recording import Mapping, Recorded, load_mapping, read_rows, to_messages
 from steam.settings import Settings
 
 app = typer.Typer()
@@ -68,27 +72,46 @@ def replay(
             )
         )
     begun = time.monotonic()
-    link = Link(broker_of(settings), mapped.site, mapped.device, window=500)
-    try:
-        with link:
-            link.wait_connected(_CONNECT_WITHIN_S)
-            _send(link, messages, factor)
-            link.wait_acknowledged(_ACKNOWLEDGE_WITHIN_S)
-    except LinkTimeout as error:
-        end(str(error), AWAY)
-    counts = link.counts
-    replayed = Replayed(counts.published, counts.acknowledged, round(time.monotonic() - begun, 3))
+    with Link(_config(settings), _session(settings, mapped)) as link:
+        if not link.wait_connected(_CONNECT_WITHIN_S):
+            end(_away(settings), AWAY)
+        _send(link, mapped, messages, factor)
+        if not link.wait_acknowledged(_ACKNOWLEDGE_WITHIN_S):
+            end(f"{link.counts().pending} messages were not acknowledged in time", AWAY)
+        counts = link.counts()
+    replayed = Replayed(
+        counts.published.get("data", 0) + counts.published.get("hist", 0),
+        counts.acknowledged.get("data", 0) + counts.acknowledged.get("hist", 0),
+        round(time.monotonic() - begun, 3),
+    )
     if as_json:
         typer.echo(msgspec.json.encode(replayed))
     else:
         out.print(f"{replayed.acknowledged} messages sent and acknowledged in {replayed.seconds} s")
 
 
-def broker_of(settings: Settings) -> Broker:
-    """Where devices of this deployment publish; raises MissingSecret."""
-    mqtt = settings.mqtt
-    password = mqtt.password.read("mqtt.password") if mqtt.password else None
-    return Broker(host=mqtt.host, port=mqtt.port, username=mqtt.username or None, password=password)
+def _config(settings: Settings) -> LinkConfig:
+    return replace(link_config(settings), window=500)
+
+
+def _session(settings: Settings, mapping: Mapping) -> Session:
+    """The recorded device: it greets with the metrics that the plant describes."""
+    known = load_plant(settings.plant_path).metrics
+    described = [
+        MetricDescription(
+            name=name,
+            unit=known[name].unit if name in known else "",
+            decimals=known[name].decimals if name in known else 3,
+        )
+        for name in mapping.metrics
+    ]
+    identity = Identity(site=mapping.site, device=mapping.device, metrics=described, board="replay")
+    return Session(identity, boot=mapping.boot, offset_ms=to_us(utc_now()) // 1000)
+
+
+def _away(settings: Settings) -> str:
+    where = f"MQTT broker at {settings.mqtt.host}:{settings.mqtt.port}"
+    return f"{where} did not take the device; check address, user and password, see `steam doctor`"
 
 
 def _factor(speed: str) -> float:
@@ -103,12 +126,12 @@ def _factor(speed: str) -> float:
     return factor
 
 
-def _send(link: Link, messages: list[Recorded], factor: float) -> None:
+def _send(link: Link, mapping: Mapping, messages: list[Recorded], factor: float) -> None:
     with Progress(console=err, transient=True) as progress:
         task = progress.add_task("sending", total=len(messages))
         for message, wait_s in zip(messages, _waits(messages, factor), strict=True):
             time.sleep(wait_s)
-            link.publish("data", message.payload)
+            link.publish("data", message.payload, boot=mapping.boot, seq=message.seq)
             progress.advance(task)
 
 
