@@ -51,13 +51,15 @@ class SqliteOutbox:
         self._lock = threading.Lock()
         self._news = threading.Event()
         self._connection: sqlite3.Connection | None = None
+        self._users = 0
         self._handed_over = 0
         self._done: list[int] = []
         self.fault = ""
 
     def open(self) -> None:
-        """Open the file, making it where it is new; opening again changes nothing."""
+        """Open the file, making it where it is new; both ends may, each closing once."""
         with self._lock:
+            self._users += 1
             if self._connection is not None:
                 return
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,13 +105,15 @@ class SqliteOutbox:
             return int(self._open().execute(query).fetchone()[0])
 
     def close(self) -> None:
-        """Write what is done and close the file; closing again changes nothing."""
+        """Write what is done, and close the file once every end that opened it is closed."""
         if self._connection is None:
             return
         self._write_done()
         with self._lock:
-            self._connection.close()
-            self._connection = None
+            self._users -= 1
+            if self._users == 0:
+                self._connection.close()
+                self._connection = None
 
     def __enter__(self) -> Self:
         self.open()

@@ -34,7 +34,7 @@ def test_outbox_after_a_crash_hands_over_what_is_not_done(path):
     with SqliteOutbox(path) as next_one:
         assert names(next_one.fetch(1.0)) == ["e2", "e3"]
         assert next_one.waiting() == 2
-    crashed.close()
+    crashed._connection.close()
 
 
 def test_outbox_id_that_is_done_is_not_handed_over_again(path):
@@ -77,6 +77,22 @@ def test_outbox_written_by_another_process_is_seen(path):
         assert names(reader.fetch(1.0)) == ["e1"]
         writer.put([event(2)])
         assert names(reader.fetch(2.0)) == ["e2"]
+
+
+def test_outbox_notifier_that_ends_first_leaves_it_open_for_the_evaluator(path):
+    """One object serves both ends; what the evaluator puts last waits for the next start."""
+    outbox = SqliteOutbox(path)
+    outbox.open()  # whoever made it
+    outbox.open()  # the notifier
+    outbox.close()  # the notifier has stopped
+
+    outbox.put([event(1)])
+    outbox.close()
+
+    with pytest.raises(PublishFailed, match="is not open"):
+        outbox.put([event(2)])
+    with SqliteOutbox(path) as next_one:
+        assert names(next_one.fetch(1.0)) == ["e1"]
 
 
 def test_outbox_done_long_ago_is_forgotten(path):
