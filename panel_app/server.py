@@ -1,6 +1,7 @@
 """The dashboard's server: sessions over one hub, its files, and its health."""
 
 import asyncio
+import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from panel_app.data.history import History
 from panel_app.data.hub import LiveHub
 from panel_app.downloads import DashboardHealth, routes_of
 from panel_app.i18n import Language
+from panel_app.live.departures import keep_quiet
 from panel_app.live.session import House, Session
 from panel_app.pages.overview_state import Ages
 from panel_app.theme.document import document_files, document_of
@@ -127,7 +129,9 @@ class Dashboard:
         self.stop()
 
     def _run(self) -> None:
-        asyncio.set_event_loop(asyncio.new_event_loop())
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        keep_quiet(loop)
         self._loop = IOLoop.current()
         try:
             server = self._serve(self._loop)
@@ -141,6 +145,7 @@ class Dashboard:
         self._loop.close(all_fds=True)
 
     def _serve(self, loop: IOLoop) -> Any:
+        self._port = self._port or _free_port(self._address)
         pn.config.reconnect = True
         pn.config.browser_info = False
         server = pn.io.server.get_server(
@@ -158,7 +163,6 @@ class Dashboard:
             check_unused_sessions_milliseconds=10_000,
             keep_alive_milliseconds=20_000,
         )
-        self._port = server.port
         server.start()
         return server
 
@@ -192,6 +196,12 @@ class Dashboard:
 
 
 def _local_origins(port: int) -> list[str]:
-    if port == 0:
-        return ["127.0.0.1:*", "localhost:*"]
     return [f"127.0.0.1:{port}", f"localhost:{port}"]
+
+
+def _free_port(address: str) -> int:
+    """A port that is free now: origins must be known before the server listens."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        probe.bind((address, 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -153,7 +153,7 @@ class Strip:
                 below = alarm.type in (AlarmType.LO, AlarmType.LOLO)
                 self.limits[alarm.name] = self._limit(alarm.setpoint, label, below=below)
         if self.indicator.limit is not None:
-            self.limits[""] = self._limit(self.indicator.limit, translator.texts.mawp, below=False)
+            self.limits[""] = self._limit(self.indicator.limit, translator.texts.mawp, below=True)
             self.limits[""].line_dash = "solid"
         plot.varea("t", "low", "high", source=self.source, fill_color=LIGHT["pen"], fill_alpha=0.28)
         line = plot.line("t", "mid", source=self.source, line_color=LIGHT["ink"], line_width=1.3)
@@ -171,7 +171,7 @@ class Strip:
         self.figure.add_layout(span)
         self.figure.add_layout(
             Label(
-                x=6,
+                x=8 + 230 * len(self.limits),
                 y=at,
                 x_units="screen",
                 y_offset=-2 if below else 2,

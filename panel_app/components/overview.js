@@ -156,7 +156,7 @@ function showFoot(one, alarms, state) {
       h("strong", {}, top.title), top.reading ? h("span", { class: "st-tile-reading" }, top.reading) : null),
     h("span", { class: "st-tile-state" }, t[`state_${top.state}`]),
     h("span", { class: "st-since", "data-since": top.since }),
-    more ? link(state.alarms_search, { class: "st-more" }, `+${more}`) : null)
+    ...(more ? [link(state.alarms_search, { class: "st-more" }, `+${more}`)] : []))
 }
 
 function summary(state) {
@@ -226,7 +226,8 @@ export function render({ model }) {
   const ages = () => {
     const now = serverNow()
     for (const one of tiles) {
-      setText(one.dataAge, one.at ? age(now - one.at) : state.texts.data_none)
+      const old = one.at ? age(now - one.at) : state.texts.data_none
+      setText(one.dataAge, one.at && one.node.dataset.state === "stale" ? `${state.texts.data_stale} · ${old}` : old)
       one.dot.parentNode.title = state.texts[`data_${one.node.dataset.state || "none"}`]
       for (const node of one.foot.querySelectorAll("[data-since]")) setText(node, age(now - Number(node.dataset.since)))
     }

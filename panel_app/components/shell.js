@@ -222,6 +222,7 @@ export function render({ model, el }) {
     state = parse(model.state)
     if (!state.pages) return
     document.documentElement.lang = state.lang
+    document.documentElement.classList.add("st-started")
     document.title = `${state.title} · Steam`
     parts = {
       send, rail: rail(state), head: head(state, send), banner: banner(state), dialog: dialog(state, send),
@@ -267,8 +268,12 @@ export function render({ model, el }) {
   window.addEventListener("steam-acknowledge", acknowledge)
   window.addEventListener("popstate", back)
   const beat = setInterval(size, 15000)
+  let resized
+  const resize = () => { clearTimeout(resized); resized = setTimeout(size, 300) }
+  window.addEventListener("resize", resize)
   model.on("remove", () => {
     clearInterval(beat)
+    window.removeEventListener("resize", resize)
     window.removeEventListener("steam-go", navigate)
     window.removeEventListener("steam-replace", replace)
     window.removeEventListener("steam-acknowledge", acknowledge)

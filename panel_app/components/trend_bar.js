@@ -21,8 +21,8 @@ export function render({ model }) {
         type: "button", class: "st-pen", "data-metric": pen.metric, "aria-pressed": pen.chosen ? "true" : "false",
         disabled: full && !pen.chosen, title: full && !pen.chosen ? fill(t.pens_limit, { n: state.most_pens }) : pen.label,
         on: { click: () => toggle(pen.metric) },
-      }, h("span", { class: "st-pen-box", "aria-hidden": "true" }), h("span", { class: "st-pen-label" }, pen.label), value,
-      h("span", { class: "st-pen-unit" }, pen.unit))
+      }, h("span", { class: "st-pen-box", "aria-hidden": "true" }), h("span", { class: "st-pen-label" }, pen.label),
+      ...(pen.chosen ? [value, h("span", { class: "st-pen-unit" }, pen.unit)] : []))
     })
     const boiler = h("select", { class: "st-input st-boilers", "aria-label": t.boiler, on: { change: (event) => go(event.target.value) } },
       ...state.boilers.map((one) => h("option", { value: one.value, selected: one.value.includes(`boiler=${state.boiler}&`) || one.value.endsWith(`boiler=${state.boiler}`) }, one.label)))

@@ -79,6 +79,7 @@ class Session:
         self._width, self._height = 1366, 768
         self._heard_us = to_us(house.clock())
         self._closed = False
+        self._started = self._beaten = False
         self._notice = ""
         self.ticks = 0
         self.shell = Shell(self._receive)
@@ -96,8 +97,14 @@ class Session:
         return self._translator.language
 
     def start(self) -> None:
-        """Begin to show values; the browser has the page now."""
-        self._open_page()
+        """Begin to show values; the browser has the page now.
+
+        The page opens with the browser's first beat, which tells the size of its window;
+        at the latest with the first slow tick.
+        """
+        self._started = True
+        if self._beaten:
+            self._open_page()
         self._document.add_periodic_callback(self._beat, HEARTBEAT_MS)
         self._wakeup.arm()
 
@@ -135,6 +142,8 @@ class Session:
             self._wakeup.disarm()
             return
         self._wakeup.arm()
+        if self._page is None:
+            self._open_page()
         self.tick()
 
     def _show_shell(self, now_us: int) -> None:
@@ -206,14 +215,13 @@ class Session:
 
     def _replace_route(self, route: Route) -> None:
         self._route = route
+        self._build_shell()
         self.shell._send_msg({"type": "search", "search": route.search})  # noqa: SLF001 - Panel's API
 
     def _receive(self, message: dict[str, Any]) -> None:
         match message.get("type"):
             case "beat":
-                self._heard_us = to_us(self._house.clock())
-                self._width = _pixels(message.get("width"), self._width)
-                self._height = _pixels(message.get("height"), self._height)
+                self._take_beat(message)
             case "go":
                 self._go(route_of(str(message.get("search", "")), self._plant))
             case "language":
@@ -225,6 +233,17 @@ class Session:
                     str(message.get("boiler", "")), str(message.get("definition", ""))
                 )
                 self.tick()
+
+    def _take_beat(self, message: dict[str, Any]) -> None:
+        """The browser lives, and says how large its window is."""
+        self._heard_us = to_us(self._house.clock())
+        width = self._width
+        self._width = _pixels(message.get("width"), self._width)
+        self._height = _pixels(message.get("height"), self._height)
+        turned = self._page is not None and self._width != width
+        if self._started and (turned or not self._beaten):
+            self._open_page()
+        self._beaten = True
 
     def _go(self, route: Route) -> None:
         lang = route.lang or self._route.lang

@@ -12,7 +12,7 @@ from bridge.clock import from_us, to_us
 from bridge.plant import Boiler
 from bridge.quality import is_usable
 from panel_app.charts.trend import Strip, offset_text
-from panel_app.components.view import TrendBar
+from panel_app.components.view import TrendBar, styles
 from panel_app.data.history import aligned_span
 from panel_app.i18n.texts import Texts
 from panel_app.i18n.translator import utc_offset
@@ -80,7 +80,9 @@ class TrendsPage:
         self._strips: dict[str, Strip] = {}
         self._range = Range1d(0, 1)
         self._bar = TrendBar(self._receive)
-        self._column = pn.Column(sizing_mode="stretch_width", margin=(12, 0, 0, 0))
+        self._column = pn.Column(
+            sizing_mode="stretch_width", margin=(12, 0, 0, 0), stylesheets=[styles("strips")]
+        )
         self.view: Any = pn.Column(self._bar, self._column, sizing_mode="stretch_width", margin=0)
 
     def open(self) -> None:
@@ -93,6 +95,7 @@ class TrendsPage:
             self._route, boiler=boiler.name, pens=self._route.pens or self._usual_pens(boiler)
         )
         self._draw(boiler)
+        self._given.go(self._route)
         self._look()
 
     def refresh(self) -> None:
@@ -157,7 +160,7 @@ class TrendsPage:
         ]
 
     def _height(self, pens: int) -> int:
-        around = 330 if self._given.width >= PHONE_PX else 420
+        around = 306 if self._given.width >= PHONE_PX else 420
         return min(_TALLEST_PX, max(_LOWEST_PX, (self._given.height - around) // max(1, pens)))
 
     def _look(self) -> None:
