@@ -1,23 +1,15 @@
-"""One MQTT connection of one device: QoS 1, will, birth, reconnect, backlog, honest counts.
-
-MQTT 3.1.1 with paho-mqtt; a thread of the link's own does all the network. The client is
-new for each connection, because the outbox, not the client, keeps what is unacknowledged.
-"""
+"""The connection of one device over time: QoS 1, will, birth, reconnect, backlog, honest counts."""
 
 import random
-import selectors
-import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Self
 
-import paho.mqtt.client as mqtt
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.reasoncodes import ReasonCode
 
+from device.sim.connection import Connection, ConnectionLost, Endpoint, Wake
 from device.sim.outbox import Counts, Message, Outbox
 from device.sim.session import Session
 from device.steamlink import contract
@@ -32,7 +24,7 @@ _TICK_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkConfig:
-    """Where and how a device connects; the client id is the user's name, else the device's.
+    """Where and how a device connects; the client id is the username, else the device's name.
 
     `window` is how many messages may be unacknowledged on the wire, `limit` how many may wait;
     beyond it `publish` waits, or gives up the oldest. `backlog_per_s` slows the sending of an
@@ -60,11 +52,11 @@ class LinkClosed(RuntimeError):
 
 
 class Link:
-    """The connection of one device's session; `open` starts it, whether the broker is there or not.
+    """The connection of one device's session; `open` starts it, the broker may come later.
 
-    It connects, greets with birth and state, answers commands, sends what `publish` was given
-    and keeps it until the PUBACK. When the connection breaks it comes back, with jitter, and
-    sends what was not acknowledged: data as hist. A context manager.
+    A thread connects, greets with birth and state, answers commands, sends what `publish` was
+    given and keeps it until the PUBACK. When the connection breaks it comes back, with jitter,
+    and sends what was not acknowledged: data as hist. A context manager.
     """
 
     def __init__(
@@ -87,15 +79,12 @@ class Link:
             limit=config.limit, window=config.window, backlog_per_s=config.backlog_per_s
         )
         self._changed = threading.Condition()
+        self._wake: Wake | None = None
         self._thread: threading.Thread | None = None
-        self._wake_read: socket.socket | None = None
-        self._wake_write: socket.socket | None = None
-        self._connected = self._greeted = False
+        self._connected = self._subscribed = self._said_stopped = False
         self._away = self._interrupted = self._closing = False
         self._close_by = 0.0
         self._conn = self._connections = self._failures = 0
-        self._commands: list[bytes] = []
-        self._refusal = ""
         self._last_logged = ""
 
     def __enter__(self) -> Self:
@@ -109,11 +98,12 @@ class Link:
 
     def open(self) -> None:
         """Start connecting; returns at once."""
-        self._wake_read, self._wake_write = socket.socketpair()
-        self._wake_read.setblocking(False)
-        self._wake_write.setblocking(False)
+        self._wake = Wake()
         self._thread = threading.Thread(
-            target=self._run, name=f"link-{self.session.identity.device}", daemon=True
+            target=self._run,
+            args=(self._wake,),
+            name=f"link-{self.session.identity.device}",
+            daemon=True,
         )
         self._thread.start()
 
@@ -137,12 +127,12 @@ class Link:
                 self._changed.wait_for(lambda: self._closing or not self._outbox.full, timeout_s)
                 if self._outbox.full and not self._closing:
                     return False
-            if self._closing or self._thread is None:
-                raise LinkClosed(f"link of {self.session.identity.device} is not open")
+            if self._closing or self._wake is None:
+                raise LinkClosed(f"the link of {self.session.identity.device} is not open")
             if self._outbox.full:
                 self._outbox.drop_oldest()
             self._outbox.put(message, live=self._connected)
-        self._wake()
+        self._wake.ring()
         return True
 
     def wait_connected(self, timeout_s: float | None = None) -> bool:
@@ -156,10 +146,18 @@ class Link:
             return self._changed.wait_for(lambda: self._outbox.pending == 0, timeout_s)
 
     def interrupt(self) -> None:
-        """Break the connection without a goodbye, as a power cut does, and stay away."""
+        """Break the connection without a goodbye, as a power cut does, and stay away.
+
+        Returns when the connection is gone.
+        """
         with self._changed:
+            if self._wake is None:
+                return
             self._away = self._interrupted = True
-        self._wake()
+            self._wake.ring()
+            self._changed.wait_for(
+                lambda: self._closing or not self._connected, self.config.connect_timeout_s
+            )
 
     def resume(self) -> None:
         """Come back after `interrupt`."""
@@ -170,16 +168,15 @@ class Link:
     def close(self, timeout_s: float = 5.0) -> None:
         """Wait up to `timeout_s` for what is pending, say stopped, disconnect, end the thread."""
         with self._changed:
-            if self._thread is None:
+            if self._thread is None or self._wake is None:
                 return
             if not self._closing:
                 self._closing, self._close_by = True, time.monotonic() + timeout_s
             self._changed.notify_all()
-        self._wake()
+            self._wake.ring()
         self._thread.join()
-        for end in (self._wake_read, self._wake_write):
-            if end is not None:
-                end.close()
+        self._wake.close()
+        self._thread = self._wake = None
 
     @property
     def connected(self) -> bool:
@@ -201,23 +198,14 @@ class Link:
         with self._changed:
             return self._outbox.take_losses()
 
-    def _wake(self) -> None:
-        if self._wake_write is None:
-            return
-        try:
-            self._wake_write.send(b"\0")
-        except (BlockingIOError, OSError):
-            # Full: the thread is awake already. Closed: it has ended.
-            return
-
-    def _run(self) -> None:
+    def _run(self, wake: Wake) -> None:
         while not self._ended():
-            reason = self._converse()
+            reason = self._converse(wake)
             with self._changed:
-                self._connected = self._greeted = False
+                self._connected = False
                 self._outbox.disconnected()
                 self._changed.notify_all()
-            if not self._closing:
+            if not self._ended():
                 self._report(reason)
                 self._back_off()
 
@@ -225,17 +213,15 @@ class Link:
         """Closed, and either all is sent or there is no time left to try."""
         if not self._closing:
             return False
-        done = self._outbox.pending == 0
-        return done or time.monotonic() >= self._close_by
+        return self._outbox.pending == 0 or time.monotonic() >= self._close_by
 
     def _report(self, reason: str) -> None:
         # A broker that is away says the same each time: once is enough.
         if reason != self._last_logged:
-            address = f"{self.config.host}:{self.config.port}"
-            log.warning(
-                "link lost", device=self.session.identity.device, broker=address, reason=reason
-            )
             self._last_logged = reason
+            address = f"{self.config.host}:{self.config.port}"
+            device = self.session.identity.device
+            log.warning("no connection", device=device, broker=address, reason=reason)
 
     def _back_off(self) -> None:
         """Wait before the next attempt: full jitter, so that a thousand devices spread."""
@@ -243,82 +229,65 @@ class Link:
         until = time.monotonic() + self._random.uniform(0.0, longest)
         self._failures += 1
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._closing or not (self._away or time.monotonic() < until),
-                max(0.0, until - time.monotonic()),
-            )
-            while self._away and not self._closing:
-                self._changed.wait()
+            self._changed.wait_for(lambda: self._closing, until - time.monotonic())
+            if self._closing:
+                until = min(until, self._close_by)
+                while time.monotonic() < until:
+                    self._changed.wait(until - time.monotonic())
 
-    def _converse(self) -> str:
+    def _converse(self, wake: Wake) -> str:
         """Live through one connection; returns why it ended."""
-        self._conn += 1
-        self._refusal = ""
         with self._changed:
+            self._changed.wait_for(lambda: self._closing or not self._away)
             self._interrupted = False
-        client = self._client()
-        try:
-            client.connect(self.config.host, self.config.port, self.config.keep_alive_s)
-        except OSError as error:
-            return f"cannot connect ({error}); is the broker up?"
-        with selectors.DefaultSelector() as selector:
-            try:
-                return self._exchange(client, selector)
-            finally:
-                self._hang_up(client)
-
-    def _hang_up(self, client: mqtt.Client) -> None:
-        """Let the client close its socket: shut down, the read fails, paho cleans up."""
-        sock = client.socket()
-        if sock is None:
-            return
-        try:
-            sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            log.debug("socket was gone", device=self.session.identity.device)
-        while client.socket() is not None and client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS:
-            pass
-
-    def _client(self) -> mqtt.Client:
-        config, session = self.config, self.session
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=config.username or session.identity.device,
-            clean_session=True,
-            protocol=mqtt.MQTTv311,
-            reconnect_on_failure=False,
+            self._conn += 1
+        connection = Connection(
+            self._endpoint(),
+            wake,
+            will=(self._topics["state"], self.session.state("offline", self._conn).payload),
+            on_accepted=self._greet,
+            on_acknowledged=self._acknowledge,
         )
-        client.max_inflight_messages_set(0)
-        client.connect_timeout = config.connect_timeout_s
-        if config.username is not None:
-            client.username_pw_set(config.username, config.password)
-        if config.tls:
-            client.tls_set(ca_certs=config.ca_file)
-        will = session.state("offline", self._conn)
-        client.will_set(self._topics["state"], will.payload, qos=1)
-        client.on_connect = self._on_connect
-        client.on_publish = self._on_publish
-        client.on_message = self._on_message
-        return client
+        try:
+            connection.open()
+            self._exchange(connection)
+        except ConnectionLost as lost:
+            return str(lost)
+        finally:
+            connection.close()
+        return "closed"
 
-    def _exchange(self, client: mqtt.Client, selector: selectors.BaseSelector) -> str:
-        sock, wake = client.socket(), self._wake_read
-        if sock is None or wake is None:
-            return "no socket"
-        selector.register(wake, selectors.EVENT_READ)
-        selector.register(sock, selectors.EVENT_READ)
+    def _endpoint(self) -> Endpoint:
+        config = self.config
+        return Endpoint(
+            host=config.host,
+            port=config.port,
+            client_id=config.username or self.session.identity.device,
+            username=config.username,
+            password=config.password,
+            tls=config.tls,
+            ca_file=config.ca_file,
+            keep_alive_s=config.keep_alive_s,
+            timeout_s=config.connect_timeout_s,
+        )
+
+    def _exchange(self, connection: Connection) -> None:
+        """Serve the connection until the link is closed; raises ConnectionLost."""
         accept_by = time.monotonic() + self.config.connect_timeout_s
         while True:
-            writing = selectors.EVENT_WRITE if client.want_write() else 0
-            selector.modify(sock, selectors.EVENT_READ | writing)
-            ready = [key.fileobj for key, _ in selector.select(self._patience_s())]
-            if wake in ready:
-                _drain(wake)
-            ended = self._serve(client, sock, readable=sock in ready)
-            if ended:
-                return ended
-            if not self._connected and time.monotonic() > accept_by:
-                return f"no CONNACK within {self.config.connect_timeout_s:g} s"
+            connection.turn(self._patience_s())
+            if self._interrupted:
+                raise ConnectionLost("interrupted")
+            if self._connected:
+                self._answer(connection)
+                self._send(connection)
+                if self._closing and self._may_go():
+                    connection.say_goodbye()
+                    return
+            elif self._ended():
+                return
+            elif time.monotonic() > accept_by:
+                raise ConnectionLost(f"no CONNACK within {self.config.connect_timeout_s:g} s")
 
     def _patience_s(self) -> float:
         """How long to sleep at most: a little while a slowed backlog waits."""
@@ -326,87 +295,8 @@ class Link:
             return min(_TICK_S, 1 / self.config.backlog_per_s)
         return _TICK_S
 
-    def _serve(self, client: mqtt.Client, sock: socket.socket, *, readable: bool) -> str:
-        """Read, answer, write once; returns why the connection ended, or nothing."""
-        code = MQTTErrorCode.MQTT_ERR_SUCCESS
-        if readable:
-            code = self._read(client, sock)
-        if code == MQTTErrorCode.MQTT_ERR_SUCCESS and client.want_write():
-            code = client.loop_write()
-        if code == MQTTErrorCode.MQTT_ERR_SUCCESS:
-            code = client.loop_misc()
-        if self._refusal:
-            return self._refusal
-        if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            return f"connection ended: {mqtt.error_string(code)}"
-        if self._interrupted:
-            return "interrupted"
-        if not self._connected:
-            return "closed" if self._closing and self._ended() else ""
-        self._answer()
-        return self._pump(client)
-
-    @staticmethod
-    def _read(client: mqtt.Client, sock: socket.socket) -> MQTTErrorCode:
-        code = client.loop_read()
-        # TLS may hold decrypted bytes that no selector sees.
-        pending = getattr(sock, "pending", None)
-        while code == MQTTErrorCode.MQTT_ERR_SUCCESS and pending is not None and pending() > 0:
-            code = client.loop_read()
-        return code
-
-    def _answer(self) -> None:
-        """Carry out the commands that came in."""
-        while self._commands:
-            command = self._commands.pop(0)
-            now, later = self.session.answer(command, self._conn, self.oldest())
-            with self._changed:
-                for message in now:
-                    self._outbox.put(message, live=True)
-                for message in later:
-                    self._outbox.put(message, live=False)
-
-    def _pump(self, client: mqtt.Client) -> str:
-        """Send what the window takes; returns why the connection must end, or nothing."""
-        while True:
-            with self._changed:
-                entry = self._outbox.next(time.monotonic())
-                if entry is None:
-                    break
-                now = time.time()
-                info = client.publish(self._topics[entry.kind], entry.message.payload, qos=1)
-                self._outbox.sent(info.mid, entry, now)
-                self._changed.notify_all()
-            if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                return f"connection ended: {mqtt.error_string(info.rc)}"
-        since = self._outbox.sent_longest_ago()
-        if since is not None and time.time() - since > self.config.puback_timeout_s:
-            return f"no PUBACK within {self.config.puback_timeout_s:g} s"
-        if self._closing:
-            return self._say_goodbye(client)
-        return ""
-
-    def _say_goodbye(self, client: mqtt.Client) -> str:
-        """Once all is acknowledged say stopped, and once that is acknowledged disconnect."""
-        out_of_time = time.monotonic() >= self._close_by
-        if self._outbox.pending and not out_of_time:
-            return ""
-        if self._greeted and not out_of_time:
-            self._greeted = False
-            with self._changed:
-                self._outbox.put(self.session.state("stopped", self._conn), live=True)
-            self._wake()
-            return ""
-        client.disconnect()
-        return "closed"
-
-    def _on_connect(
-        self, client: mqtt.Client, _: object, __: object, reason: ReasonCode, ___: object
-    ) -> None:
-        if reason.is_failure:
-            self._refusal = f"the broker refused: {reason}; check the account of this device"
-            return
-        client.subscribe(self._topics["cmd"], qos=1)
+    def _greet(self) -> None:
+        """Connected: birth and state go first."""
         greetings = [
             self.session.birth(self._conn, self.oldest()),
             self.session.state("online", self._conn),
@@ -414,33 +304,66 @@ class Link:
         with self._changed:
             for message in greetings:
                 self._outbox.put(message, live=True)
-            self._connected = self._greeted = True
+            self._connected = True
+            self._subscribed = self._said_stopped = False
             self._connections += 1
             self._failures = 0
             self._last_logged = ""
             self._changed.notify_all()
 
-    def _on_publish(
-        self, _: mqtt.Client, __: object, packet_id: int, ___: object, ____: object
-    ) -> None:
+    def _answer(self, connection: Connection) -> None:
+        """Take commands once greeted, and carry out those that came in."""
+        if not self._subscribed:
+            self._subscribed = True
+            connection.subscribe(self._topics["cmd"])
+        while connection.received:
+            command = connection.received.pop(0)
+            now, later = self.session.answer(command, self._conn, self.oldest())
+            with self._changed:
+                for message in now:
+                    self._outbox.put(message, live=True)
+                for message in later:
+                    self._outbox.put(message, live=False)
+
+    def _send(self, connection: Connection) -> None:
+        """Send what the window takes; raises ConnectionLost when PUBACKs stay out."""
         with self._changed:
-            entry = self._outbox.acknowledge(packet_id)
-            if entry is not None and self._on_acknowledged is not None:
-                message, topic = entry.message, self._topics[entry.kind]
-                self._on_acknowledged(
-                    topic, message.payload, message.boot, message.seq, entry.published_at or 0.0
-                )
-            self._changed.notify_all()
+            now_s = time.monotonic()
+            while (entry := self._outbox.next(now_s)) is not None:
+                packet_id = connection.publish(self._topics[entry.kind], entry.message.payload)
+                self._outbox.sent(packet_id, entry, now_s=now_s, published_at=time.time())
+            if self._outbox.roomy:
+                self._changed.notify_all()
+            since_s = self._outbox.sent_longest_ago()
+        if since_s is not None and now_s - since_s > self.config.puback_timeout_s:
+            raise ConnectionLost(f"no PUBACK within {self.config.puback_timeout_s:g} s")
 
-    def _on_message(self, _: mqtt.Client, __: object, message: mqtt.MQTTMessage) -> None:
-        # A retained command is an old one (contract: never relied on).
-        if not message.retain:
-            self._commands.append(message.payload)
+    def _may_go(self) -> bool:
+        """Once all is acknowledged say stopped; once that is acknowledged the link may go."""
+        if time.monotonic() >= self._close_by:
+            return True
+        with self._changed:
+            if self._outbox.pending:
+                return False
+            if not self._said_stopped:
+                self._said_stopped = True
+                self._outbox.put(self.session.state("stopped", self._conn), live=True)
+                if self._wake is not None:
+                    self._wake.ring()
+                return False
+        return True
 
-
-def _drain(wake: socket.socket) -> None:
-    try:
-        while wake.recv(4096):
-            pass
-    except BlockingIOError:
-        return
+    def _acknowledge(self, packet_id: int) -> None:
+        entry = self._outbox.in_flight(packet_id)
+        if entry is None:
+            return
+        # Told first: who waits for the acknowledgement finds it in the ledger.
+        if self._on_acknowledged is not None:
+            message, topic = entry.message, self._topics[entry.kind]
+            self._on_acknowledged(
+                topic, message.payload, message.boot, message.seq, entry.published_at or 0.0
+            )
+        with self._changed:
+            self._outbox.acknowledge(packet_id)
+            if self._outbox.pending == 0:
+                self._changed.notify_all()
