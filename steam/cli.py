@@ -17,7 +17,7 @@ app = typer.Typer(
 )
 
 SINGLE = ("demo", "run", "processor", "notifier", "panel", "simulate", "replay", "check", "doctor")
-GROUPS = ("topology", "store", "quarantine")
+GROUPS = ("topology", "store", "device", "quarantine")
 
 
 def main() -> None:

@@ -15,7 +15,9 @@ import structlog
 import typer
 from rich.console import Console
 
+from bridge.accounts import AccountFault
 from bridge.broker import BrokerError, BrokerUnavailable
+from bridge.plant_edit import PlantEditFault
 from bridge.settings_file import SettingsError
 from steam.recording import RecordingError
 from steam.settings import MissingSecret, Settings, load_settings
@@ -58,7 +60,7 @@ def command(function: Callable[_P, None]) -> Callable[_P, None]:
             end(str(error), WRONG_SETTINGS)
         except (BrokerUnavailable, Unavailable) as error:
             end(str(error), AWAY)
-        except (BrokerError, StoreError, OSError) as error:
+        except (BrokerError, StoreError, AccountFault, PlantEditFault, OSError) as error:
             end(str(error), FAILED)
 
     return guarded

@@ -4,7 +4,6 @@ import random
 import socket
 from contextlib import ExitStack
 from datetime import timedelta
-from pathlib import Path
 from typing import Self
 
 import structlog
@@ -42,7 +41,6 @@ from store.port import Store
 log = structlog.get_logger(__name__)
 
 OUTBOX_FILE = "outbox.sqlite"
-PASSWORDS_FILE = "mqtt-passwords"
 _OUTSIDE_GUARANTEE = (
     "broker outside the process: what it acknowledged waits there while Steam is down, "
     "provided it keeps persistent sessions (bridge/mosquitto/mosquitto.conf does)"
@@ -108,10 +106,9 @@ class Embedded:
             log.info(_OUTSIDE_GUARANTEE)
             return
         loopback = mqtt.host in ("127.0.0.1", "::1", "localhost")
-        passwords: Path | None = self.settings.data_path / PASSWORDS_FILE
-        if loopback and not self.settings.mqtt.username:
-            passwords = None
-        stack.enter_context(InnerBroker(mqtt.host, mqtt.port, passwords))
+        open_to_all = loopback and not mqtt.username
+        accounts = None if open_to_all else self.settings.data_path
+        stack.enter_context(InnerBroker(mqtt.host, mqtt.port, accounts))
         log.info(GUARANTEE)
 
     def _start_health(self, stack: ExitStack) -> None:

@@ -6,7 +6,11 @@ import threading
 from pathlib import Path
 from typing import Any, Self
 
-_START_WITHIN_S = 20.0
+from bridge.inner_accounts import inner_plugins
+
+PASSWORDS_FILE = "mqtt-passwords"
+ACCESS_FILE = "mqtt-access"
+_START_WITHIN_S = 60.0
 GUARANTEE = (
     "broker inside the process: messages that arrive while Steam restarts wait at the devices; "
     "use mosquitto or RabbitMQ where a crash may lose nothing"
@@ -16,17 +20,17 @@ GUARANTEE = (
 class InnerBroker:
     """amqtt on its own event loop in its own thread; a context manager.
 
-    Without `password_file` anybody who reaches the address may connect, so it then
-    listens on loopback only.
+    `accounts` is the folder of its password and access files. Without it anybody who
+    reaches the address may connect, so it then listens on loopback only.
     """
 
-    def __init__(self, host: str, port: int, password_file: Path | None = None) -> None:
-        if password_file is None and host not in ("127.0.0.1", "::1", "localhost"):
+    def __init__(self, host: str, port: int, accounts: Path | None = None) -> None:
+        if accounts is None and host not in ("127.0.0.1", "::1", "localhost"):
             text = f"a broker without passwords may listen on loopback only, not on {host}"
             raise ValueError(text)
         self.host = host
         self.port = port
-        self._password_file = password_file
+        self._accounts = accounts
         self._loop: asyncio.AbstractEventLoop | None = None
         self._broker: Any = None
         self._started = threading.Event()
@@ -76,13 +80,11 @@ class InnerBroker:
         self._loop.close()
 
     def _config(self) -> dict[str, Any]:
-        plugins: dict[str, Any] = {}
-        if self._password_file is None:
-            plugins["amqtt.plugins.authentication.AnonymousAuthPlugin"] = {"allow_anonymous": True}
-        else:
-            plugins["amqtt.plugins.authentication.FileAuthPlugin"] = {
-                "password_file": str(self._password_file)
-            }
+        plugins: dict[str, Any] = {
+            "amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}
+        }
+        if self._accounts is not None:
+            plugins = inner_plugins(self._accounts / PASSWORDS_FILE, self._accounts / ACCESS_FILE)
         return {
             "listeners": {"default": {"type": "tcp", "bind": f"{self.host}:{self.port}"}},
             "plugins": plugins,
