@@ -8,7 +8,9 @@ from typing import Self
 
 import structlog
 
+from bridge.accounts import Service
 from bridge.clock import utc_now
+from bridge.inner_accounts import inner_accounts
 from bridge.live import COMMANDS_TOPIC
 from bridge.topics import telemetry_filter
 from panel_app.data.history import History
@@ -30,7 +32,7 @@ from processor.notifier.sqlite_outbox import SqliteOutbox
 from processor.record import Recorder
 from processor.writing import Writing
 from steam.desk import QUARANTINE_FILE
-from steam.inner_broker import GUARANTEE, InnerBroker
+from steam.inner_broker import ACCESS_FILE, GUARANTEE, PASSWORDS_FILE, InnerBroker
 from steam.loops import Loops
 from steam.notifying import notifier_of
 from steam.plant_watch import PlantWatch
@@ -41,6 +43,7 @@ from store.port import Store
 log = structlog.get_logger(__name__)
 
 OUTBOX_FILE = "outbox.sqlite"
+_ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _OUTSIDE_GUARANTEE = (
     "broker outside the process: what it acknowledged waits there while Steam is down, "
     "provided it keeps persistent sessions (bridge/mosquitto/mosquitto.conf does)"
@@ -69,6 +72,7 @@ class Embedded:
         self._open_browser = open_browser
         self._health = Health()
         self._rng = random.Random()
+        self._passwords: dict[Service, str] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -106,9 +110,12 @@ class Embedded:
             log.info(_OUTSIDE_GUARANTEE)
             return
         loopback = mqtt.host in ("127.0.0.1", "::1", "localhost")
-        open_to_all = loopback and not mqtt.username
-        accounts = None if open_to_all else self.settings.data_path
-        stack.enter_context(InnerBroker(mqtt.host, mqtt.port, accounts))
+        folder = None if loopback else self.settings.data_path
+        if folder is not None:
+            files = inner_accounts(folder / PASSWORDS_FILE, folder / ACCESS_FILE)
+            for service in (Service.PROCESSOR, Service.PANEL):
+                self._passwords[service] = files.put_service(service)
+        stack.enter_context(InnerBroker(mqtt.host, mqtt.port, folder))
         log.info(GUARANTEE)
 
     def _start_health(self, stack: ExitStack) -> None:
@@ -123,7 +130,7 @@ class Embedded:
     def _start_dashboard(self, stack: ExitStack) -> None:
         panel = self.settings.panel
         hub = LiveHub()
-        host, port, username, password = self._broker_address()
+        host, port, username, password = self._broker_address(Service.PANEL)
         feed = MqttLive(hub, host, port, username=username, password=password)
         history = History(self.store)
         stack.callback(history.close)
@@ -144,9 +151,16 @@ class Embedded:
         stack.callback(dashboard.stop)
         self.url = dashboard.url
 
-    def _broker_address(self) -> tuple[str, int, str | None, str | None]:
-        """Host, port, user and password of the MQTT broker; raises MissingSecret."""
+    def _broker_address(self, service: Service) -> tuple[str, int, str | None, str | None]:
+        """Host, port, user and password of the MQTT broker; raises MissingSecret.
+
+        The broker inside gets new passwords for our own accounts at every start.
+        """
         mqtt = self.settings.mqtt
+        if mqtt.broker == "inside":
+            host = mqtt.host if mqtt.host not in _ANY_ADDRESS else "127.0.0.1"
+            password = self._passwords.get(service)
+            return host, mqtt.port, service.value if password else None, password
         password = mqtt.password.read("mqtt.password") if mqtt.password else None
         return mqtt.host, mqtt.port, mqtt.username or None, password
 
@@ -158,7 +172,7 @@ class Embedded:
         return notifier_of(self.settings, self.plant, outbox, ledger, counters, loop)
 
     def _source(self, topic_filters: list[str], role: str) -> MqttSource:
-        host, port, username, password = self._broker_address()
+        host, port, username, password = self._broker_address(Service.PROCESSOR)
         return MqttSource(
             host,
             port,
@@ -198,7 +212,7 @@ class Embedded:
         counters = self.counters.evaluate
         assert counters is not None  # noqa: S101 - made in __init__
         source = self._source([telemetry_filter(), COMMANDS_TOPIC], "evaluate")
-        host, port, username, password = self._broker_address()
+        host, port, username, password = self._broker_address(Service.PROCESSOR)
         live_out = MqttLiveOut(
             host, port, client_id="steam-live", username=username, password=password
         )

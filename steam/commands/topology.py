@@ -1,11 +1,14 @@
 """`steam topology declare|audit`: RabbitMQ's queues, bindings and policies."""
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import typer
 
+from bridge.accounts import Service, new_password, service_account
 from bridge.plant import load_plant
+from bridge.rabbitmq.definitions import definition_files
 from bridge.topology import topology
 from steam.broker import topology_of
 from steam.console import FAILED, ConfigOption, JsonOption, command, end, out, settings_at
@@ -40,3 +43,22 @@ def audit(config: ConfigOption = Path("steam.yaml"), as_json: JsonOption = False
         end(f"{len(findings)} differences found", FAILED)
     if not as_json:
         out.print("the broker is as the plant needs it")
+
+
+@app.command()
+@command
+def definitions(
+    folder: Annotated[Path, typer.Argument(help="Where the files go; made if missing.")],
+    config: ConfigOption = Path("steam.yaml"),
+) -> None:
+    """Write the files from which a new RabbitMQ starts ready for Steam; shows new passwords once."""
+    settings = settings_at(config)
+    accounts = [(service_account(service), new_password()) for service in Service]
+    wanted = topology(load_plant(settings.plant_path))
+    files = definition_files(wanted, accounts, settings.management.virtual_host)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    out.print(f"wrote {', '.join(files)} to {folder}; passwords, shown only now:", markup=False)
+    for account, password in accounts:
+        out.print(f"  {account.name}  {password}", markup=False, highlight=False)

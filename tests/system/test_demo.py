@@ -1,0 +1,54 @@
+"""`steam demo`: everything on one machine, and an honest account at the end."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.system.rig import ROOT
+
+pytestmark = pytest.mark.system
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "steam", "demo", "--no-browser", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_demo_accounts_for_every_message_and_raises_an_alarm():
+    """Everything acknowledged is stored; the scripted fault raises an alarm that is delivered."""
+    process = start("--for", "45")
+    out, err = process.communicate(timeout=110)
+    assert process.returncode == 0, err
+
+    figures = json.loads(out.splitlines()[-1])
+
+    accounted = figures["stored"] + figures["duplicate"] + figures["quarantined"]
+    assert accounted == figures["acknowledged"] >= 3 * 40
+    assert figures["held"] == figures["dead"] == figures["lost"] == 0
+    assert figures["alarms_raised"] >= 1
+    assert figures["notifications_sent"] >= 1
+    assert figures["p95_publish_to_stored_ms"] > 0
+
+
+def test_demo_ends_cleanly_on_ctrl_c():
+    """Ctrl-C ends the demo in order: exit 0, no traceback, the account printed."""
+    process = start()
+    line = process.stderr.readline() + process.stderr.readline()
+    assert "http://127.0.0.1:" in line
+    time.sleep(12)
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    assert json.loads(out.splitlines()[-1])["lost"] == 0

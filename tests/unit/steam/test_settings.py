@@ -1,0 +1,128 @@
+"""steam.yaml and the commands that read it: clear faults, exit code 2, nothing started."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge.settings_file import SettingsError
+from steam.recording import RecordingError, load_mapping, read_rows, to_messages
+from steam.settings import MissingSecret, Secret, load_settings
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def faults(tmp_path, text):
+    path = tmp_path / "steam.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "deploymnt: server\n",
+            "steam.yaml:1: unknown key 'deploymnt'; did you mean 'deployment'?",
+        ),
+        ("mqtt:\n  prot: 1\n", "steam.yaml:2: unknown key 'prot'; did you mean 'port'?"),
+        ("mqtt:\n  port: high\n", "steam.yaml:2: mqtt.port: expected `int`, got `str`"),
+        ("deployment: cluster\n", "invalid enum value 'cluster'"),
+        ("time_zone: Mars/Olympus\n", "no time zone 'Mars/Olympus'"),
+        ("flush:\n  rows: [1]\n", "steam.yaml:2: flush.rows: expected `int`, got `array`"),
+    ],
+)
+def test_settings_fault_is_told_with_its_line(tmp_path, text, told):
+    """Each fault names file, line, and the nearest valid name where there is one."""
+    assert told in faults(tmp_path, text)
+
+
+def test_settings_defaults_stand_for_an_empty_file(tmp_path):
+    """An empty steam.yaml is the embedded deployment."""
+    path = tmp_path / "steam.yaml"
+    path.write_text("")
+
+    settings = load_settings(path)
+
+    assert settings.deployment == "embedded"
+    assert settings.plant_path == tmp_path / "plant.yaml"
+
+
+def test_check_with_faults_ends_with_exit_code_2(tmp_path):
+    """`steam check` prints every fault and ends with 2."""
+    (tmp_path / "steam.yaml").write_text("planet: x\nflus: {}\n")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "steam", "check", "--config", str(tmp_path / "steam.yaml")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "did you mean 'plant'?" in done.stderr
+    assert "did you mean 'flush'?" in done.stderr
+
+
+def test_secret_comes_from_environment_or_file(tmp_path, monkeypatch):
+    """A secret is in the variable, or in the file that NAME_FILE names; else it is asked for."""
+    monkeypatch.setenv("A_SECRET", "one")
+    (tmp_path / "secret").write_text("two\n")
+    monkeypatch.setenv("B_SECRET_FILE", str(tmp_path / "secret"))
+
+    assert Secret(env="A_SECRET").read("a") == "one"
+    assert Secret(env="B_SECRET").read("b") == "two"
+    with pytest.raises(MissingSecret, match="amqp.url: set C_SECRET"):
+        Secret(env="C_SECRET").read("amqp.url")
+
+
+CSV = "time;p\n2020-01-01 00:00:00;1.5\n2020-01-01 00:00:01;\n2020-01-01 00:00:02;nan\n"
+MAPPING = "site: s\ndevice: d\nseparator: ';'\ntime: {column: time}\nmetrics: {steam_pressure: p}\n"
+
+
+def recording(tmp_path, csv=CSV, mapping=MAPPING):
+    (tmp_path / "r.csv").write_text(csv)
+    (tmp_path / "m.yaml").write_text(mapping)
+    mapped = load_mapping(tmp_path / "m.yaml")
+    return list(read_rows(tmp_path / "r.csv", mapped)), mapped
+
+
+def test_recording_is_read_with_its_own_times(tmp_path):
+    """Rows keep their times; empty and NaN cells are no value."""
+    rows, mapped = recording(tmp_path)
+
+    assert [row.values for row in rows] == [[1.5], [None], [None]]
+    assert rows[1].at_ms - rows[0].at_ms == 1000
+    assert [m.seq for m in to_messages(iter(rows), mapped, rows_per_message=2)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("csv", "told"),
+    [
+        (CSV.replace("1.5", "high"), "r.csv:2: could not convert"),
+        (CSV.replace("00:00:02", "00:00:01"), "r.csv:4: its time is not after"),
+        (CSV.replace(";p", ";q"), "no column p"),
+        (CSV.replace("2020-01-01 00:00:01", "yesterday"), "r.csv:3: time data 'yesterday'"),
+    ],
+)
+def test_recording_fault_is_told_with_its_line(tmp_path, csv, told):
+    """A recording that cannot be read names file, line and what is wrong."""
+    with pytest.raises(RecordingError, match=told):
+        recording(tmp_path, csv)
+
+
+def test_importing_the_processor_imports_no_numbers_library():
+    """The processor starts without pandas, numpy or panel."""
+    code = (
+        "import sys, processor.record, processor.evaluate, processor.adapters.amqp_source, steam.server;"
+        "bad = {'pandas', 'numpy', 'panel', 'bokeh'} & set(sys.modules); sys.exit(str(bad) if bad else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
