@@ -16,7 +16,7 @@ from processor.alarms.engine import Engine
 from processor.alarms.followed import FollowedDevice
 from processor.alarms.journal import Journal
 from processor.alarms.machine import Alarm, Stimulus
-from processor.alarms.order import HOLD_US, Place
+from processor.alarms.order import FRONT, HOLD_US, Place
 from processor.alarms.showing import live_site, live_system
 from processor.alarms.system import MAX_LAG_S, SYSTEM_BOILER, SystemAlarms
 from processor.alarms.takeover import Records, take_over
@@ -70,6 +70,7 @@ class Evaluation:
         self._devices: dict[str, FollowedDevice] = {}
         self._follow()
         self._taken = 0
+        self._now = now
         self._open: dict[int, int] = {}
         self._waiting: set[FollowedDevice] = set()
         self._changed_sites: set[str] = set(plant.sites)
@@ -83,6 +84,12 @@ class Evaluation:
         for gone in before.values():
             gone.abandon()
             self._waiting.discard(gone)
+
+    def _at(self, now: datetime) -> int:
+        """Set the moment of what follows, and give it in epoch µs."""
+        self._now = now
+        self._engine.now_us = now_us = to_us(now)
+        return now_us
 
     def _hold(self, message: int, change: int) -> None:
         holds = self._open.get(message, 0) + change
@@ -120,7 +127,7 @@ class Evaluation:
         engine = self._engine
         self._taken += 1
         engine.message = self._taken
-        engine.now_us = now_us = to_us(now)
+        now_us = engine.now_us if now is self._now else self._at(now)
         device = self._devices[topic.device]
         device.last_seen_us = now_us
         self._changed_sites.add(topic.site)
@@ -136,7 +143,7 @@ class Evaluation:
     ) -> bool:
         """Take a message that has a place in its device's order; True for a duplicate."""
         place = device.take(message, crc, hist=hist)
-        if place is Place.FRONT and not device.order.reused:
+        if place is FRONT and not device.order.reused:
             return False
         if place is Place.DUPLICATE:
             return True
@@ -178,8 +185,7 @@ class Evaluation:
 
         Lets go of what waited for 2 s, judges staleness while the lag is below 5 s.
         """
-        engine = self._engine
-        engine.now_us = now_us = to_us(now)
+        engine, now_us = self._engine, self._at(now)
         for device in list(self._waiting):
             device.go_on()
             if not device.waits:
@@ -195,12 +201,11 @@ class Evaluation:
 
     def acknowledge(self, command: AcknowledgeAlarm, now: datetime) -> Acknowledged:
         """Acknowledge one alarm; its time is the operator's, but never in the future."""
-        engine = self._engine
-        engine.now_us = to_us(now)
+        engine, now_us = self._engine, self._at(now)
         alarm = self._alarm(command.boiler, command.definition)
         if alarm is None:
             return Acknowledged(refusal=f"no alarm {command.definition} at {command.boiler}")
-        at_us = min(command.at_us, engine.now_us)
+        at_us = min(command.at_us, now_us)
         event = alarm.apply(
             Stimulus.ACKNOWLEDGE, at_us, alarm.value, by=command.by, note=command.note
         )
@@ -249,7 +254,7 @@ class Evaluation:
         beyond those evaluated here are folded. Transitions that the rows show and nobody
         recorded come out of the next call.
         """
-        self._engine.now_us = to_us(now)
+        self._at(now)
         first, self._restored = not self._restored, True
         records = Records(heads, open_alarms, rows, recorded_ids)
         take_over(self._engine, self._system, self._devices, records, first=first)
@@ -262,7 +267,7 @@ class Evaluation:
         gone are forgotten, with what of theirs was waiting.
         """
         engine = self._engine
-        engine.now_us = to_us(now)
+        self._at(now)
         self._plant = plant
         for condition in engine.replace_plant(plant):
             for device in self._devices.values():

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from math import isnan, nan
 
-from bridge.live import LiveReading
 from bridge.messages import Data
 from bridge.plant import Plant
-from bridge.quality import GOOD, is_usable
+from bridge.quality import GOOD, UNCERTAIN
 from bridge.records import AlarmEvent, AlarmState
 from processor.alarms.compiled import Compiled, DeviceWatch
 from processor.alarms.condition import Phase, step
@@ -18,6 +17,8 @@ from processor.alarms.watch import Band, Condition, Tentative, Watch, Watched
 UNUSABLE = nan
 Row = list[float | None]
 Quality = dict[tuple[int, int], int]
+Codes = dict[int, int]
+NO_CODES: Codes = {}
 Hold = Callable[[int, int], None]
 """Called with a message's number and +1 (it must wait) or -1 (no longer)."""
 
@@ -69,14 +70,17 @@ class Engine:
     def judge(self, device: DeviceWatch, data: Data, *, hist: bool) -> None:
         """Judge the rows of a message that is next in its device's order."""
         base_us = data.t * 1000 + data.n % 1000
-        metrics, quality = data.k, data.q
+        metrics = data.k
+        quality = data.quality() if data.q else None
         for index, row in enumerate(data.r):
             at_us = base_us + int(row[0]) * 1000  # type: ignore[arg-type]
-            watch = self.compiled.watch_of(device, metrics, at_us)
+            watch = device.watches.get(metrics) if at_us >= device.since_us else None
+            if watch is None:
+                watch = self.compiled.watch_of(device, metrics, at_us)
             if quality or None in row:
-                codes = data.quality()
-                self.note_readings(watch, row, codes, index, at_us)
-                self.judge_row(watch, usable(row, codes, index), at_us, hist=hist)
+                codes = codes_of(quality, index) if quality else NO_CODES
+                self.note_readings(watch, row, codes, at_us)
+                self.judge_row(watch, usable(row, codes), at_us, hist=hist)
                 continue
             watch.row, watch.at_us, watch.taken_us = row, at_us, self.now_us
             for column, band in watch.columns:
@@ -218,10 +222,10 @@ class Engine:
     def judge_late(self, device: DeviceWatch, data: Data, memory: Memory) -> None:
         """Judge the rows of a message that fills a gap; all they show is retroactive."""
         memory.touched = True
-        codes = data.quality()
+        quality = data.quality()
         for index, at_us in enumerate(data.times_us()):
             watch = self.compiled.watch_of(device, data.k, at_us)
-            row = usable(data.r[index], codes, index)
+            row = usable(data.r[index], codes_of(quality, index))
             for column, band in watch.columns:
                 reading = row[column]
                 if reading is None:
@@ -278,27 +282,35 @@ class Engine:
 
     # -- readings
 
-    def note_readings(self, watch: Watch, row: Row, codes: Quality, index: int, at_us: int) -> None:
-        """Note a row's readings one by one, where not all of them are there and usable."""
-        boiler = watch.boiler
+    def note_readings(self, watch: Watch, row: Row, codes: Codes, at_us: int) -> None:
+        """Note a row's readings one by one, where not all of them are there and good."""
+        readings, fresh_us = watch.boiler.readings, watch.boiler.fresh_us
+        moment = min(at_us, self.now_us)
         for column, metric in watch.shown:
             value = row[column]
-            code = codes.get((index, column - 1), GOOD)
-            if value is None and code == GOOD:
-                continue
-            boiler.readings[metric] = LiveReading(value, at_us, code)
-            if value is not None and is_usable(code):
-                boiler.fresh_us[metric] = min(at_us, self.now_us)
+            code = codes.get(column, GOOD) if codes else GOOD
+            if value is not None:
+                readings[metric] = (value, at_us, code)
+                if code >= UNCERTAIN:
+                    fresh_us[metric] = moment
+            elif code != GOOD:
+                readings[metric] = (None, at_us, code)
 
 
-def usable(row: Row, codes: Quality, index: int) -> Row:
+def codes_of(quality: Quality, index: int) -> Codes:
+    """The codes of one row that are not good, by index in the row `[dt, value...]`."""
+    return {column + 1: code for (row, column), code in quality.items() if row == index}
+
+
+def usable(row: Row, codes: Codes) -> Row:
     """The row with UNUSABLE where a reading's code says that it may not be judged."""
     if not codes:
         return row
-    return [
-        UNUSABLE if column and not is_usable(codes.get((index, column - 1), GOOD)) else value
-        for column, value in enumerate(row)
-    ]
+    judged = row.copy()
+    for column, code in codes.items():
+        if code < UNCERTAIN:
+            judged[column] = UNUSABLE
+    return judged
 
 
 def _hand_on(condition: Condition, track: Track | None, follower: Memory) -> None:

@@ -8,7 +8,7 @@ from bridge.live import LiveDevice
 from bridge.messages import Birth, Data, Diag, Event, State
 from processor.alarms.compiled import DeviceWatch
 from processor.alarms.engine import Engine, Hold
-from processor.alarms.order import HOLD_US, MAX_HELD, DeviceOrder, Gap, Held, Place
+from processor.alarms.order import FRONT, HOLD_US, MAX_HELD, DeviceOrder, Gap, Held, Place
 from processor.alarms.watch import Condition
 
 _RECENT_BIRTHS = 8
@@ -43,10 +43,13 @@ class FollowedDevice:
         if boot > order.boot:
             self._go_to_boot(boot, seq)
         place = order.place(boot, seq, crc)
-        if place is Place.FRONT:
+        if place is FRONT:
             if not hist:
                 self._up_ms = message.up
-            self._judge(message, hist=hist)
+            if type(message) is Data:
+                self._engine.judge(self.watch, message, hist=hist)
+            else:
+                self._judge(message, hist=hist)
             if order.held:
                 self._release()
         elif place is Place.AHEAD and seq not in order.held:

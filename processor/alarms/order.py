@@ -24,12 +24,19 @@ class Place(Enum):
     DUPLICATE = "taken before"
 
 
+FRONT = Place.FRONT
+"""The common case by a plain name: looking up an enum's member costs as much as judging a column."""
+
+
 class Note(Enum):
     """What is known of an identity: nothing, the same content, or another content."""
 
     NEW = "new"
     SAME = "same"
     REUSED = "reused"
+
+
+_NEW = Note.NEW
 
 
 class Seen:
@@ -53,7 +60,7 @@ class Seen:
         if seq == self._newest + 1:
             self._newest = seq
             crcs[seq & _MASK] = crc or 1
-            return Note.NEW
+            return _NEW
         if seq > self._newest:
             self._advance(seq)
         elif seq <= self._newest - WINDOW:
@@ -171,14 +178,17 @@ class DeviceOrder:
         current = boot == self.boot
         seen = self._current if current else self._seen_of(boot, seq)
         note = seen.note(seq, crc)
-        if note is Note.SAME:
+        if note is _NEW:
+            self.reused = False
+        elif note is Note.SAME:
             return Place.DUPLICATE
-        self.reused = note is Note.REUSED
+        else:
+            self.reused = True
         if not current:
             return Place.LATE
         if seq == self.next or (seq == 1 and self.next == 0):
             self.next = seq + 1
-            return Place.FRONT
+            return FRONT
         return Place.AHEAD if seq > self.next else Place.LATE
 
     def release(self) -> Held | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bridge.live import LiveAlarm, LiveBoiler, LiveSite
+from bridge.live import LiveAlarm, LiveBoiler, LiveReading, LiveSite
 from bridge.plant import Plant
 from bridge.records import AlarmState
 from processor.alarms.compiled import Compiled
@@ -30,7 +30,7 @@ def live_site(
         boilers.append(
             LiveBoiler(
                 boiler=boiler.name,
-                readings=watch.newest_readings(),
+                readings={n: LiveReading(*r) for n, r in watch.newest_readings().items()},
                 alarms=live_alarms(watch.alarms()),
                 devices=[device.live() for device in of_boiler.get(boiler.name, ())],
             )

@@ -6,7 +6,7 @@ import msgspec
 
 from bridge.records import AlarmEvent, AlarmState, Rows
 from processor.alarms.compiled import DeviceWatch
-from processor.alarms.engine import Engine, usable
+from processor.alarms.engine import Engine, codes_of, usable
 from processor.alarms.followed import FollowedDevice
 from processor.alarms.machine import Alarm
 from processor.alarms.system import SYSTEM_BOILER, SystemAlarms
@@ -111,5 +111,6 @@ def _fold(engine: Engine, device: DeviceWatch, rows: Rows) -> None:
         watch = engine.compiled.watch_of(device, rows.metrics, at_us)
         row: list[float | None] = [0.0, *rows.values[index]]
         engine.now_us = at_us
-        engine.note_readings(watch, row, rows.quality, index, at_us)
-        engine.judge_row(watch, usable(row, rows.quality, index), at_us, hist=False)
+        codes = codes_of(rows.quality, index)
+        engine.note_readings(watch, row, codes, at_us)
+        engine.judge_row(watch, usable(row, codes), at_us, hist=False)

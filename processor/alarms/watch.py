@@ -5,12 +5,15 @@ from collections.abc import Iterable
 
 import msgspec
 
-from bridge.live import LiveReading
 from bridge.plant import AlarmDefinition, AlarmType, Boiler
+from bridge.quality import GOOD
 from processor.alarms.condition import Limit, Phase
 from processor.alarms.late import Tail
 from processor.alarms.machine import Alarm
 from processor.alarms.stale import Staleness
+
+Noted = tuple[float | None, int, int]
+"""A reading: value, time (epoch µs), OPC code."""
 
 
 class Tentative(msgspec.Struct, frozen=True):
@@ -153,7 +156,7 @@ class BoilerWatch:
         self.by_metric: dict[str, list[Watched]] = {}
         self.watches: list[Watch] = []
         self.bands: dict[str, list[Band]] = {}
-        self.readings: dict[str, LiveReading] = {}
+        self.readings: dict[str, Noted] = {}
         self.fresh_us: dict[str, int] = {}
 
     def build(self, now_us: int, earlier: "BoilerWatch | None") -> None:
@@ -215,7 +218,7 @@ class BoilerWatch:
                 newest = moment if newest is None else max(newest, moment)
         return newest
 
-    def newest_readings(self) -> dict[str, LiveReading]:
+    def newest_readings(self) -> dict[str, Noted]:
         """The newest reading of every metric."""
         newest = dict(self.readings)
         for watch in self.watches:
@@ -223,6 +226,6 @@ class BoilerWatch:
                 continue
             for index, metric in watch.shown:
                 before = newest.get(metric)
-                if before is None or before.at_us <= watch.at_us:
-                    newest[metric] = LiveReading(watch.row[index], watch.at_us)
+                if before is None or before[1] <= watch.at_us:
+                    newest[metric] = (watch.row[index], watch.at_us, GOOD)
         return newest
