@@ -9,6 +9,7 @@ import re
 import msgspec
 
 _METRIC_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+_TAKEN = frozenset(("batch_id", "boot", "seq", "time", "boiler", "device", "site"))
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,8 +29,9 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_metric_name(text: str) -> bool:
-    """Tell whether `text` may name a metric (never ending like a quality field)."""
-    return _METRIC_NAME.fullmatch(text) is not None and not text.endswith("_q")
+    """Tell whether `text` may name a metric: never like a quality field or one of our own."""
+    named = _METRIC_NAME.fullmatch(text) is not None
+    return named and not text.endswith("_q") and text not in _TAKEN
 
 
 def _metric(

@@ -16,7 +16,7 @@ from steam.plant_watch import PlantWatch
 from steam.settings import Settings
 
 LEDGER_FILE = "told.sqlite"
-_PREFETCH = 1000
+_PREFETCH = 20_000
 
 
 def amqp_notifier(settings: Settings, counters: NotifierCounters, health: Health) -> Notifier:

@@ -6,7 +6,7 @@ from bridge.settings_file import Fault, SettingsError
 from processor.counters import NotifierCounters
 from processor.health import Loop
 from processor.notifier.apprise_target import TargetsRefused, open_targets
-from processor.notifier.routes import AddressMissing
+from processor.notifier.routes import AddressMissing, dead_man_url
 from processor.notifier.service import Notifier
 from processor.notifier.source import Ledger, TransitionSource
 from steam.plant_watch import PlantWatch
@@ -23,12 +23,10 @@ def notifier_of(
 ) -> Notifier:
     """The notifier with its targets; raises SettingsError or MissingSecret."""
     notifications = settings.notifications
-    dead_man_url = ""
-    if notifications.dead_man is not None:
-        try:
-            dead_man_url = notifications.dead_man.read(os.environ)
-        except AddressMissing as error:
-            raise MissingSecret(f"notifications.dead_man: {error}") from None
+    try:
+        pinged = dead_man_url(notifications, os.environ)
+    except AddressMissing as error:
+        raise MissingSecret(f"notifications.dead_man: {error}") from None
     try:
         targets = open_targets(notifications, os.environ)
     except TargetsRefused as error:
@@ -43,5 +41,5 @@ def notifier_of(
         targets,
         counters,
         loop=loop,
-        dead_man_url=dead_man_url,
+        dead_man_url=pinged,
     )

@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta
 
+from bridge.plant import Plant
 from bridge.settings_file import Fault, SettingsError, SettingsFile
 from processor.gathering import FlushRule
-from processor.notifier.routes import NotificationSettings
+from processor.notifier.routes import NotificationSettings, route_faults
 from store.port import Retention
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
@@ -138,6 +139,14 @@ def load_settings(path: Path) -> Settings:
     if faults:
         raise SettingsError(faults)
     return msgspec.structs.replace(settings, folder=str(path.parent))
+
+
+def check_routes(path: Path, settings: Settings, plant: Plant) -> None:
+    """Check the notification routes against the plant; raises SettingsError."""
+    source = SettingsFile(path).read()
+    faults = list(route_faults(source, ("notifications",), settings.notifications, plant.boilers))
+    if faults:
+        raise SettingsError(faults)
 
 
 def _faults(source: SettingsFile, settings: Settings) -> Iterator[Fault]:
