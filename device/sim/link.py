@@ -83,6 +83,7 @@ class Link:
         self._thread: threading.Thread | None = None
         self._connected = self._subscribed = self._said_stopped = False
         self._away = self._interrupted = self._closing = False
+        self._over = False
         self._close_by = 0.0
         self._conn = self._connections = self._failures = 0
         self._last_logged = ""
@@ -138,12 +139,14 @@ class Link:
     def wait_connected(self, timeout_s: float | None = None) -> bool:
         """Wait until the broker has accepted the connection; False after `timeout_s`."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._connected, timeout_s)
+            self._changed.wait_for(lambda: self._connected or self._over, timeout_s)
+            return self._connected
 
     def wait_acknowledged(self, timeout_s: float | None = None) -> bool:
         """Wait until nothing is pending; False after `timeout_s`."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._outbox.pending == 0, timeout_s)
+            self._changed.wait_for(lambda: self._outbox.pending == 0 or self._over, timeout_s)
+            return self._outbox.pending == 0
 
     def interrupt(self) -> None:
         """Break the connection without a goodbye, as a power cut does, and stay away.
@@ -199,6 +202,15 @@ class Link:
             return self._outbox.take_losses()
 
     def _run(self, wake: Wake) -> None:
+        try:
+            self._live(wake)
+        finally:
+            # Also when the ledger's callback failed: nobody shall wait for a dead thread.
+            with self._changed:
+                self._connected, self._closing, self._over = False, True, True
+                self._changed.notify_all()
+
+    def _live(self, wake: Wake) -> None:
         while not self._ended():
             reason = self._converse(wake)
             with self._changed:

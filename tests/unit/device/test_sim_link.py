@@ -294,6 +294,23 @@ def test_link_full_gives_up_the_oldest_when_asked():
     assert link.counts().dropped == 2
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_link_failing_ledger_ends_the_link_and_nobody_waits(mosquitto):
+    """A callback that fails ends the link with its error; waiting and publishing do not hang."""
+
+    def fail(*_):
+        raise RuntimeError("the ledger is full")
+
+    link = Link(replace(FAST, port=mosquitto.port), session("fails"), on_acknowledged=fail)
+    link.open()
+
+    eventually(lambda: link._over)
+    assert link.wait_acknowledged() is False
+    with pytest.raises(LinkClosed):
+        link.publish("data", b"{}")
+    link.close()
+
+
 def test_link_closed_refuses_messages():
     """A closed link takes nothing more, and its thread has ended."""
     link = Link(replace(FAST, port=free_port()), session("closes"))
