@@ -66,11 +66,15 @@ lock: ## Lock the dependencies of every extra anew (needs uv and the network)
 
 .PHONY: bench
 bench: servers venv ## Measure speed and memory; prints tables and JSON, fails nothing
-	@$(RUN) -m tests.bench $(ARGS)
+	@for file in tests/bench/bench_*.py; do \
+	    name=$${file##*/}; \
+	    $(RUN) -m tests.bench.$${name%.py} $(ARGS); \
+	  done
 
 .PHONY: screenshots
-screenshots: servers venv ## Take pictures of the dashboard in both languages
-	@$(RUN) -m tests.browser.screenshots $(ARGS)
+screenshots: servers venv ## Take pictures of the dashboard in both languages, into build/screenshots
+	@mkdir -p build/screenshots
+	@$(RUN) -m tests.browser.screenshots build/screenshots $(ARGS)
 
 .PHONY: wheel
 wheel: venv ## Build the wheel into dist/ (fetches the build backend)
