@@ -8,22 +8,32 @@ from typing import Any
 
 import msgspec
 from bokeh.models import (
+    BasicTicker,
     BoxAnnotation,
     BoxZoomTool,
     ColumnDataSource,
     CrosshairTool,
     CustomJSHover,
     CustomJSTickFormatter,
+    DatetimeAxis,
     DatetimeTickFormatter,
+    Grid,
     HoverTool,
-    Label,
+    HSpan,
+    LabelSet,
+    Line,
+    LinearAxis,
+    Plot,
     Range1d,
+    Scatter,
     Span,
+    Title,
+    VArea,
 )
-from bokeh.plotting import figure
 
 from bridge.metrics import Metric
 from bridge.plant import AlarmType, Boiler
+from bridge.records import AlarmEvent, AlarmState
 from panel_app.charts.indicator import Indicator, indicator_of
 from panel_app.i18n import Translator
 from panel_app.theme.tokens import LIGHT
@@ -32,6 +42,9 @@ from store.port import Series
 FONT = "Roboto, Segoe UI, Noto Sans, Liberation Sans, sans-serif"
 COLUMNS = ("t", "low", "high", "mid")
 LONGEST_LIVE_ROWS = 4_000
+MARKERS = {1: "square", 2: "triangle", 3: "diamond", 4: "circle"}
+"""The shapes of the priorities; on a chart they are grey, being of the past."""
+
 _ROOM = 0.06
 _LEAST_GAP_MS = 5_000
 
@@ -83,6 +96,15 @@ def _usual_step_ms(times_us: Sequence[int]) -> float:
     return steps[len(steps) // 2] / 1000 if steps else 0.0
 
 
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
+    """An alarm's limit, or the PMTA (no definition); `below`: the label is under the line."""
+
+    definition: str
+    at: float
+    label: str
+    below: bool
+
+
 class Strip:
     """The figure of one pen."""
 
@@ -96,17 +118,21 @@ class Strip:
         *,
         height: int,
         last: bool,
+        narrow: bool,
     ) -> None:
         self.metric = metric
+        self._narrow = narrow
         self.indicator = indicator_of(boiler, metric)
         self.source = ColumnDataSource(data={name: [] for name in COLUMNS})
-        self.limits: dict[str, Span] = {}
-        self._translator = translator
         self._newest_ms = 0.0
         tags = [one.tag for one in boiler.instruments if one.metric == metric.name and one.tag]
         title = " · ".join([metric.label(translator.language), *tags])
+        self._limits = _limits_of(boiler, metric, self.indicator.limit, translator, narrow=narrow)
+        self.lines = ColumnDataSource()
+        self.events = ColumnDataSource(data={"t": [], "y": [], "marker": []})
         self.figure = _figure(title, metric, translator, x_range, height=height, last=last)
-        self._draw(boiler, translator, crosshair)
+        self.figure.min_border_left = 44 if narrow else 64
+        self._draw(translator, crosshair)
 
     def take(self, series: Series, shift_ms: float) -> None:
         """Show a series instead of what is shown."""
@@ -128,15 +154,32 @@ class Strip:
 
     def mark(self, priorities: dict[str, int]) -> None:
         """Colour the limits of active alarms (definition to priority), and no others."""
-        for name, span in self.limits.items():
-            colour = LIGHT[f"p{priorities[name]}"] if name in priorities else LIGHT["line-strong"]
-            width = 2.5 if name in priorities else 1.0
-            if (span.line_color, span.line_width) != (colour, width):
-                span.update(line_color=colour, line_width=width)
+        if not self._limits:
+            return
+        active = [priorities.get(limit.definition) for limit in self._limits]
+        colour = [LIGHT[f"p{one}"] if one else LIGHT["line-strong"] for one in active]
+        if colour != self.lines.data["colour"]:
+            width = [2.5 if one else 1.0 for one in active]
+            self.lines.data = {**self.lines.data, "colour": colour, "width": width}
+
+    def tell(self, events: list[AlarmEvent], shift_ms: float) -> None:
+        """Mark where alarms of this metric became active."""
+        began = [
+            event
+            for event in events
+            if event.metric == self.metric.name
+            and event.state is AlarmState.UNACK
+            and event.priority in MARKERS
+        ]
+        self.events.data = {
+            "t": [event.at_us / 1000 + shift_ms for event in began],
+            "y": [event.setpoint if event.value is None else event.value for event in began],
+            "marker": [MARKERS[event.priority] for event in began],
+        }
 
     def _fit(self, low: list[float], high: list[float]) -> None:
         shown = [value for value in (*low, *high) if value == value]  # noqa: PLR0124 - not NaN
-        shown += [span.location for span in self.limits.values()]
+        shown += [limit.at for limit in self._limits]
         shown += list(self.indicator.normal or ())
         if not shown:
             shown = [self.metric.low, self.metric.high]
@@ -144,45 +187,82 @@ class Strip:
         room = (most - least) * _ROOM or 1.0
         self.figure.y_range.update(start=least - room, end=most + room)
 
-    def _draw(self, boiler: Boiler, translator: Translator, crosshair: Span) -> None:
+    def _draw(self, translator: Translator, crosshair: Span) -> None:
         plot = self.figure
         _draw_normal(plot, self.indicator)
-        for alarm in boiler.alarms:
-            if alarm.metric == self.metric.name and alarm.type is not AlarmType.STALE:
-                label = f"{alarm.priority} · {alarm.title(translator.language)}"
-                below = alarm.type in (AlarmType.LO, AlarmType.LOLO)
-                self.limits[alarm.name] = self._limit(alarm.setpoint, label, below=below)
-        if self.indicator.limit is not None:
-            self.limits[""] = self._limit(self.indicator.limit, translator.texts.mawp, below=True)
-            self.limits[""].line_dash = "solid"
-        plot.varea("t", "low", "high", source=self.source, fill_color=LIGHT["pen"], fill_alpha=0.28)
-        line = plot.line("t", "mid", source=self.source, line_color=LIGHT["ink"], line_width=1.3)
+        if self._limits:
+            self._draw_limits()
+        envelope = VArea(x="t", y1="low", y2="high", fill_color=LIGHT["pen"], fill_alpha=0.28)
+        plot.add_glyph(self.source, envelope)
+        line = plot.add_glyph(
+            self.source, Line(x="t", y="mid", line_color=LIGHT["ink"], line_width=1.3)
+        )
+        began = Scatter(
+            x="t",
+            y="y",
+            marker="marker",
+            size=13,
+            fill_color=LIGHT["raised"],
+            line_color=LIGHT["ink"],
+            line_width=1.6,
+        )
+        plot.add_glyph(self.events, began)
         plot.add_tools(_hover(self.metric, translator, line), CrosshairTool(overlay=crosshair))
         zoom = BoxZoomTool(dimensions="width")
         plot.add_tools(zoom)
         plot.toolbar.active_drag = zoom
         self._fit([], [])
 
-    def _limit(self, at: float, label: str, *, below: bool) -> Span:
-        text = f"{label} {self._translator.number(at, self.metric.decimals)}"
-        span = Span(
-            location=at, dimension="width", line_color=LIGHT["line-strong"], line_dash=[5, 4]
-        )
-        self.figure.add_layout(span)
-        self.figure.add_layout(
-            Label(
-                x=8 + 230 * len(self.limits),
-                y=at,
+    def _draw_limits(self) -> None:
+        """Lines across the strip, each with its label beside it, towards the normal side."""
+        plot, step = self.figure, 72 if self._narrow else 230
+        count = len(self._limits)
+        self.lines.data = {
+            "y": [limit.at for limit in self._limits],
+            "colour": [LIGHT["line-strong"]] * count,
+            "width": [1.0] * count,
+            "dash": ["solid" if not limit.definition else "5 4" for limit in self._limits],
+            "text": [limit.label for limit in self._limits],
+            "x": [8 + step * place for place in range(count)],
+            "up": [-14 if limit.below else 2 for limit in self._limits],
+        }
+        line = HSpan(y="y", line_color="colour", line_width="width", line_dash="dash")
+        plot.add_glyph(self.lines, line)
+        plot.add_layout(
+            LabelSet(
+                source=self.lines,
+                x="x",
+                y="y",
+                text="text",
                 x_units="screen",
-                y_offset=-2 if below else 2,
-                text=text,
+                y_offset="up",
                 text_font=FONT,
                 text_font_size="11px",
                 text_color=LIGHT["ink-3"],
-                text_baseline="top" if below else "bottom",
             )
         )
-        return span
+
+
+def _limits_of(
+    boiler: Boiler, metric: Metric, limit: float | None, translator: Translator, *, narrow: bool
+) -> list[Limit]:
+    limits = []
+    for alarm in boiler.alarms:
+        if alarm.metric == metric.name and alarm.type is not AlarmType.STALE:
+            title = "" if narrow else f" · {alarm.title(translator.language)}"
+            at = translator.number(alarm.setpoint, metric.decimals)
+            limits.append(
+                Limit(
+                    definition=alarm.name,
+                    at=alarm.setpoint,
+                    label=f"{alarm.priority}{title} {at}",
+                    below=alarm.type in (AlarmType.HI, AlarmType.HIHI),
+                )
+            )
+    if limit is not None:
+        label = f"{translator.texts.mawp} {translator.number(limit, metric.decimals)}"
+        limits.append(Limit(definition="", at=limit, label=label, below=True))
+    return limits
 
 
 def _figure(
@@ -195,16 +275,19 @@ def _figure(
     last: bool,
 ) -> Any:
     unit = f"  [{metric.unit}]" if metric.unit else ""
-    plot = figure(
+    plot = Plot(
         height=height + (24 if last else 0),
         sizing_mode="stretch_width",
-        x_axis_type="datetime",
         x_range=x_range,
         y_range=Range1d(metric.low, metric.high),
         toolbar_location=None,
-        tools="",
-        title=f"{title}{unit}",
-        min_border_left=64,
+        title=Title(
+            text=f"{title}{unit}",
+            text_font=FONT,
+            text_font_size="13px",
+            text_color=LIGHT["ink"],
+            standoff=5,
+        ),
         min_border_right=14,
         min_border_top=2,
         min_border_bottom=6,
@@ -213,24 +296,22 @@ def _figure(
         outline_line_color=LIGHT["line"],
         name=f"strip-{metric.name}",
     )
-    plot.title.update(
-        text_font=FONT, text_font_size="13px", text_color=LIGHT["ink"], standoff=5, offset=0
+    style = {
+        "axis_line_color": None,
+        "major_tick_line_color": LIGHT["line"],
+        "minor_tick_line_color": None,
+        "major_label_text_font": FONT,
+        "major_label_text_font_size": "12px",
+        "major_label_text_color": LIGHT["ink-2"],
+    }
+    values = LinearAxis(
+        formatter=_numbers(translator), ticker=BasicTicker(desired_num_ticks=4), **style
     )
-    plot.grid.grid_line_color = LIGHT["line-soft"]
-    plot.xgrid.grid_line_color = LIGHT["line-soft"]
-    for axis in (*plot.xaxis, *plot.yaxis):
-        axis.update(
-            axis_line_color=None,
-            major_tick_line_color=LIGHT["line"],
-            minor_tick_line_color=None,
-            major_label_text_font=FONT,
-            major_label_text_font_size="12px",
-            major_label_text_color=LIGHT["ink-2"],
-        )
-    plot.yaxis[0].formatter = _numbers(translator)
-    plot.yaxis[0].ticker.desired_num_ticks = 4
-    plot.xaxis[0].formatter = _times(translator)
-    plot.xaxis[0].visible = last
+    times = DatetimeAxis(formatter=_times(translator), visible=last, **style)
+    plot.add_layout(values, "left")
+    plot.add_layout(times, "below")
+    plot.add_layout(Grid(dimension=0, axis=times, grid_line_color=LIGHT["line-soft"]))
+    plot.add_layout(Grid(dimension=1, axis=values, grid_line_color=LIGHT["line-soft"]))
     return plot
 
 

@@ -1,4 +1,4 @@
-const CELL = { w: 14, h: 15, gap: 2, left: 34, top: 20, hourGap: 4 }
+const CELL = { w: 14, h: 18, gap: 2, left: 34, top: 20, hourGap: 4 }
 const STEPS = 5
 
 function two(n) {
@@ -21,7 +21,7 @@ function dayMap(state, point) {
   for (const minute of [0, 15, 30, 45]) node.append(h("svg:text", { x: columnX(minute), y: 12, class: "st-map-minute" }, `:${two(minute)}`))
   for (let hour = 0; hour < 24; hour++) {
     const y = CELL.top + hour * (CELL.h + CELL.gap)
-    node.append(h("svg:text", { x: CELL.left - 8, y: y + 11.5, class: "st-map-hour" }, two(hour)))
+    node.append(h("svg:text", { x: CELL.left - 8, y: y + 13, class: "st-map-hour" }, two(hour)))
     for (let minute = 0; minute < 60; minute++) {
       const index = hour * 60 + minute
       const rect = h("svg:rect", { x: columnX(minute), y, width: CELL.w, height: CELL.h, rx: 1.5, class: "st-cell", "data-minute": index })
@@ -43,7 +43,7 @@ function dayMap(state, point) {
 function legend(state) {
   const t = state.texts
   const swatch = (name, mark, label) => h("span", { class: "st-key" },
-    h("svg:svg", { viewBox: "-1 -1 16 17", class: "st-swatch", "aria-hidden": "true" },
+    h("svg:svg", { viewBox: "-1 -1 16 20", class: "st-swatch", "aria-hidden": "true" },
       h("svg:rect", { width: CELL.w, height: CELL.h, rx: 1.5, class: `st-cell ${name}` }), h("svg:path", { d: mark, class: "st-cell-mark" })), label)
   return h("div", { class: "st-legend" },
     swatch("st-b1", "", t.legend_few), swatch("st-b5", "", t.legend_many),
@@ -52,10 +52,10 @@ function legend(state) {
 }
 
 const MARKS = {
-  missing: "M4 4.500L10 10.500M10 4.500L4 10.500",
-  late: "M0 15H14V11.500H0Z",
-  quarantined: "M7 3.500L11 7.500L7 11.500L3 7.500Z",
-  both: "M0 15H14V11.500H0ZM7 1.500L10.500 5L7 8.500L3.500 5Z",
+  missing: "M4 6L10 12M10 6L4 12",
+  late: "M0 18H14V14.400H0Z",
+  quarantined: "M7 5L11 9L7 13L3 9Z",
+  both: "M0 18H14V14.400H0ZM7 3L10.500 6.500L7 10L3.500 6.500Z",
 }
 
 function figure(label) {
@@ -152,18 +152,15 @@ export function render({ model }) {
     setText(figures.lag.value, day.cells.length ? `${number(Math.max(...day.cells.map((cell) => cell[6])) / 1000, 1, state.lang)} s` : "–")
   }
   const drawHour = () => {
-    const end = Math.min(1439, day.until)
-    const begin = Math.max(0, end - 59)
-    const most = Math.max(1, ...day.cells.filter((cell) => cell[0] >= begin && cell[0] <= end).map((cell) => cell[1]))
+    const most = Math.max(1, ...day.hour)
     bars.bars.forEach((bar, i) => {
-      const cell = byMinute.get(begin + i)
-      const height = cell ? Math.max(1.5, 80 * cell[1] / most) : 0
+      const height = day.hour[i] ? Math.max(1.5, 80 * day.hour[i] / most) : 0
       setAttribute(bar, "y", (84 - height).toFixed(1))
       setAttribute(bar, "height", height.toFixed(1))
     })
     const [from, to] = bars.node.nextElementSibling.children
-    setText(from, `${two(Math.floor(begin / 60))}:${two(begin % 60)}`)
-    setText(to, `${two(Math.floor(end / 60))}:${two(end % 60)}`)
+    setText(from, day.hour_from)
+    setText(to, day.hour_to)
   }
   const showDetail = () => {
     const t = state.texts

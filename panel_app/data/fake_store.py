@@ -27,7 +27,7 @@ class FakeStore:
         end_us: int,
         points: int,
     ) -> list[Series]:
-        """Each asked metric over the span, eight samples to a point."""
+        """Each asked metric over the span, three samples to a point."""
         self.asked += 1
         step_us = max(1_000_000, (end_us - start_us) // points)
         last_us = min(end_us, to_us(self._clock()))
@@ -75,7 +75,7 @@ class FakeStore:
 
     @staticmethod
     def _one(boiler: str, metric: str, times: list[int], step_us: int) -> Series:
-        samples = 8 if step_us > _SECOND_US else 1
+        samples = 3 if step_us > _SECOND_US else 1
         rows = [
             [
                 fake_value(boiler, metric, (at_us + step_us * part / samples) / 1e6)

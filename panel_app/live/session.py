@@ -181,6 +181,7 @@ class Session:
             width=self._width,
             height=self._height,
             fetch=partial(self._fetch, self._pages),
+            later=partial(self._later, self._pages),
             pending=lambda: self._acknowledging.all,
             go=self._replace_route,
         )
@@ -207,6 +208,14 @@ class Session:
                 self._document.add_next_tick_callback(give)
 
         future.add_done_callback(done)
+
+    def _later(self, number: int, task: Callable[[], None]) -> None:
+        def run() -> None:
+            if not self._closed and number == self._pages:
+                with batched(self._document):
+                    task()
+
+        self._document.add_next_tick_callback(run)
 
     def _say(self, notice: str) -> None:
         """Tell the operator something, until it is over."""

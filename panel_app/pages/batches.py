@@ -18,6 +18,7 @@ LATE_MS = 5_000
 """From which lag a minute is marked late; staleness is judged below this lag only."""
 
 MINUTES_A_DAY = 1_440
+HOUR_US = 3_600_000_000
 
 Cell = tuple[int, int, int, int, int, int, int]
 """Minute of the day, rows, messages, flushes, bytes, quarantined, longest lag in ms."""
@@ -39,11 +40,15 @@ class BatchesDay(msgspec.Struct, frozen=True, kw_only=True):
     """A day's minutes that have a batch; `until` is the first minute still to come.
 
     `since` is the first minute with a batch: what lies before is not called missing.
+    `hour` holds the rows of the last 60 minutes, oldest first, across midnight.
     """
 
     cells: list[Cell]
     since: int
     until: int
+    hour: list[int]
+    hour_from: str
+    hour_to: str
 
 
 class BatchesPage:
@@ -89,7 +94,8 @@ class BatchesPage:
     def _ask(self, now_us: int) -> None:
         self._asked_us = now_us
         day = self._shown(now_us)
-        future = self._given.history.batches(day_span(day, self._zone))
+        start_us, end_us = day_span(day, self._zone)
+        future = self._given.history.batches((start_us - HOUR_US, end_us))
         self._given.fetch(future, partial(self._take, day))
 
     def _take(self, day: date, found: list[BatchMinute]) -> None:
@@ -144,4 +150,14 @@ def batches_day(day: date, found: list[BatchMinute], now: datetime) -> BatchesDa
     ]
     until = now.hour * 60 + now.minute if now.date() == day else MINUTES_A_DAY
     since = min((cell[0] for cell in cells), default=until)
-    return BatchesDay(cells=cells, since=since, until=until)
+    end = now if now.date() == day else datetime.combine(day, time(23, 59), now.tzinfo)
+    minutes = [end - timedelta(minutes=ago) for ago in range(59, -1, -1)]
+    rows = {one.batch_id: one.rows for one in found}
+    return BatchesDay(
+        cells=cells,
+        since=since,
+        until=until,
+        hour=[rows.get(minute.strftime("%Y-%m-%d_%H-%M"), 0) for minute in minutes],
+        hour_from=minutes[0].strftime("%H:%M"),
+        hour_to=minutes[-1].strftime("%H:%M"),
+    )

@@ -39,6 +39,8 @@ class Surroundings:
     width: int
     height: int
     fetch: Fetch
+    later: Callable[[Callable[[], None]], None]
+    """Run something at a later turn of the loop, unless the page is closed by then."""
     pending: Callable[[], list[Pending]]
     """The acknowledgements on their way."""
     go: Callable[[Route], None]

@@ -11,6 +11,7 @@ from bokeh.models import Range1d, Span
 from bridge.clock import from_us, to_us
 from bridge.plant import Boiler
 from bridge.quality import is_usable
+from bridge.records import AlarmEvent
 from panel_app.charts.trend import Strip, offset_text
 from panel_app.components.view import TrendBar, styles
 from panel_app.data.history import aligned_span
@@ -25,6 +26,7 @@ from store.port import Series
 
 USUAL_PENS = ("steam_pressure", "water_level", "steam_flow", "oxygen")
 MOST_POINTS = 1_200
+MOST_EVENTS = 200
 LEAST_SPAN_US = 10_000_000
 PHONE_PX = 720
 
@@ -78,6 +80,9 @@ class TrendsPage:
         self._shift_ms = 0.0
         self._zone = ZoneInfo("UTC")
         self._strips: dict[str, Strip] = {}
+        self._drawn = 0
+        self._series: dict[str, Series] = {}
+        self._events: list[AlarmEvent] = []
         self._range = Range1d(0, 1)
         self._bar = TrendBar(self._receive)
         self._column = pn.Column(
@@ -94,9 +99,9 @@ class TrendsPage:
         self._route = msgspec.structs.replace(
             self._route, boiler=boiler.name, pens=self._route.pens or self._usual_pens(boiler)
         )
-        self._draw(boiler)
         self._given.go(self._route)
         self._look()
+        self._draw(boiler)
 
     def refresh(self) -> None:
         """Add the newest values, and move the window while it is live."""
@@ -126,6 +131,7 @@ class TrendsPage:
 
     def close(self) -> None:
         """Let go of the figures."""
+        self._drawn += 1
         self._column.clear()
 
     def _usual_pens(self, boiler: Boiler) -> tuple[str, ...]:
@@ -136,28 +142,38 @@ class TrendsPage:
         return usual or tuple(name for name in KEY_METRICS if name in measured)[:4] or USUAL_PENS
 
     def _draw(self, boiler: Boiler) -> None:
-        given, pens = self._given, self._route.pens
+        """Draw the strips, one at a turn of the loop: other sessions go on meanwhile."""
+        self._drawn += 1
+        self._strips = {}
+        self._column.clear()
         crosshair = Span(dimension="height", line_color=LIGHT["ink-3"], line_width=1)
-        self._strips = {
-            name: Strip(
-                boiler,
-                given.plant.metrics[name],
-                given.translator,
-                self._range,
-                crosshair,
-                height=self._height(len(pens)),
-                last=name == pens[-1],
-            )
-            for name in pens
-        }
-        for strip in self._strips.values():
-            strip.figure.on_event(RangesUpdate, self._zoomed)
-            if given.width < PHONE_PX:
-                strip.figure.toolbar.active_drag = None
-        self._column[:] = [
-            pn.pane.Bokeh(strip.figure, sizing_mode="stretch_width", margin=0)
-            for strip in self._strips.values()
-        ]
+        self._range = Range1d(self._range.start, self._range.end)
+        self._draw_next(self._drawn, boiler, crosshair, list(self._route.pens))
+
+    def _draw_next(self, drawn: int, boiler: Boiler, crosshair: Span, pens: list[str]) -> None:
+        if drawn != self._drawn or not pens:
+            return
+        given, name = self._given, pens.pop(0)
+        narrow = given.width < PHONE_PX
+        strip = Strip(
+            boiler,
+            given.plant.metrics[name],
+            given.translator,
+            self._range,
+            crosshair,
+            height=self._height(len(self._route.pens)),
+            last=not pens,
+            narrow=narrow,
+        )
+        strip.figure.on_event(RangesUpdate, self._zoomed)
+        if narrow:
+            strip.figure.toolbar.active_drag = None
+        self._strips[name] = strip
+        self._fill(strip)
+        pane = pn.pane.Bokeh(strip.figure, sizing_mode="stretch_width", margin=0)
+        self._column.append(pane)
+        if pens:
+            given.later(lambda: self._draw_next(drawn, boiler, crosshair, pens))
 
     def _height(self, pens: int) -> int:
         around = 306 if self._given.width >= PHONE_PX else 420
@@ -201,12 +217,24 @@ class TrendsPage:
             boiler.site, boiler.name, self._route.pens, span, points
         )
         self._given.fetch(future, self._take)
+        events = self._given.history.alarm_events(span, boiler=boiler.name, limit=MOST_EVENTS)
+        self._given.fetch(events, self._tell)
 
     def _take(self, found: list[Series]) -> None:
-        for series in found:
-            strip = self._strips.get(series.metric)
-            if strip is not None:
-                strip.take(series, self._shift_ms)
+        self._series = {series.metric: series for series in found}
+        for strip in self._strips.values():
+            self._fill(strip)
+
+    def _tell(self, events: list[AlarmEvent]) -> None:
+        self._events = events
+        for strip in self._strips.values():
+            strip.tell(events, self._shift_ms)
+
+    def _fill(self, strip: Strip) -> None:
+        series = self._series.get(strip.metric.name)
+        if series is not None:
+            strip.take(series, self._shift_ms)
+            strip.tell(self._events, self._shift_ms)
 
     def _zoomed(self, event: Any) -> None:
         """A window was drawn on a strip."""
@@ -239,8 +267,8 @@ class TrendsPage:
             asked = route_of(f"?pens={value}", self._given.plant).pens
             if asked and self._boiler is not None:
                 self._route = msgspec.structs.replace(route, pens=asked)
-                self._draw(self._boiler)
                 self._show(self._route)
+                self._draw(self._boiler)
 
     def _show_past(self, start_s: int, end_s: int, now_us: int) -> None:
         """Show a past span; one that reaches the present stays before it."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
+from bridge.clock import Clock, utc_now
 from tests.browser.chromium import ARGUMENTS, chromium_path
 from tests.browser.scene import make_abnormal, scene
 
@@ -29,7 +30,7 @@ LANGUAGES = ("pt-BR", "en")
 def main(folder: Path, words: list[str]) -> None:
     """Take them."""
     folder.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright, scene() as shown:
+    with sync_playwright() as playwright, scene(clock=_afternoon()) as shown:
         make_abnormal(shown.feed)
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
         for page, language, size in product(PAGES, LANGUAGES, SIZES):
@@ -38,6 +39,13 @@ def main(folder: Path, words: list[str]) -> None:
                 take(browser, f"{shown.url}?{PAGES[page]}&lang={language}", folder, name)
                 sys.stdout.write(f"{folder / name}.png\n")
         browser.close()
+
+
+def _afternoon() -> Clock:
+    """A clock that runs from 17:42:10 UTC on: the day's batches have a past and a future."""
+    begin = utc_now()
+    shift = begin.replace(hour=17, minute=42, second=10) - begin
+    return lambda: utc_now() + shift
 
 
 def take(browser: Browser, url: str, folder: Path, name: str) -> None:
@@ -53,7 +61,7 @@ def take(browser: Browser, url: str, folder: Path, name: str) -> None:
         page.locator(".st-active .st-ack").first.click()
         page.locator(".st-dialog input").fill("Marina Souza")
     page.wait_for_timeout(3_500)
-    page.screenshot(path=folder / f"{name}.png", full_page=phone and "acknowledge" not in name)
+    page.screenshot(path=folder / f"{name}.png")
     page.close()
 
 
