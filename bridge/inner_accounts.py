@@ -26,9 +26,9 @@ def inner_plugins(password_file: Path, acl_file: Path) -> dict[str, Any]:
     accounts = read_access(acl_file)
     return {
         "amqtt.plugins.authentication.FileAuthPlugin": {"password_file": str(password_file)},
-        "amqtt.plugins.topic_checking.TopicAccessControlListPlugin": {
+        "bridge.inner_topics.AccountTopics": {
             "publish_acl": {account.name: list(account.publish) for account in accounts},
-            "acl": {account.name: list(account.subscribe) for account in accounts},
+            "subscribe_acl": {account.name: list(account.subscribe) for account in accounts},
         },
     }
 
