@@ -3,6 +3,7 @@
 import shutil
 import socket
 import tempfile
+import threading
 import time
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +18,7 @@ from device.sim.link import LinkConfig
 from device.sim.outbox import Counts
 from processor.notifier.routes import NotificationSettings, Route
 from steam.embedded import Embedded
-from steam.ledger import Ledger, LedgerStore
+from steam.ledger import ALL_TIME_US, Ledger, LedgerStore
 from steam.receipts import Receipts
 from steam.settings import Mqtt, Panel, Settings
 from steam.stores import store_of
@@ -60,6 +61,7 @@ class Demo:
         self._folder = Path(tempfile.mkdtemp(prefix="steam-demo-"))
         plant = files("steam").joinpath("demo_plant.yaml").read_text(encoding="utf-8")
         (self._folder / "plant.yaml").write_text(plant, encoding="utf-8")
+        self.ending = threading.Event()
         self._ledger = Ledger()
         self._receipts = Receipts()
         settings = Settings(
@@ -90,12 +92,19 @@ class Demo:
         try:
             with self._receipts, self.steam:
                 self._fleet.start()
-                self.steam.loops.stopping.wait(for_s)
+                self._wait(for_s)
                 counts = self._fleet.stop()
                 self._settle(counts)
                 return self._figures(counts)
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _wait(self, for_s: float | None) -> None:
+        """Wait for the end: the time, a signal, or a loop that failed."""
+        ends_at = float("inf") if for_s is None else time.monotonic() + for_s
+        while time.monotonic() < ends_at and not self.steam.loops.stopping.is_set():
+            if self.ending.wait(0.2):
+                return
 
     def _settle(self, counts: Counts) -> None:
         """Wait until everything acknowledged has come out at the other end."""
@@ -124,7 +133,7 @@ class Demo:
         assert notify is not None  # noqa: S101
         recorded = record.flow.snapshot()
         duplicate = evaluate.flow.snapshot().outcomes["duplicate"]
-        events = self.steam.store.alarm_events(0, 2**62)
+        events = self.steam.store.alarm_events(*ALL_TIME_US)
         return DemoFigures(
             published=counts.total_published,
             acknowledged=counts.total_acknowledged,

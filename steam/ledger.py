@@ -11,6 +11,9 @@ from store.port import Store
 Identity = tuple[str, int, int]
 """(device, boot, seq)"""
 
+ALL_TIME_US = (0, 9_000_000_000_000_000)
+"""From 1970 to 2255, in epoch µs."""
+
 _NUMBERED = ("data", "hist")
 
 
@@ -45,7 +48,7 @@ class Ledger:
         found = {
             (rows.device, rows.boot, rows.seq)
             for boiler in plant.file.boilers
-            for rows in store.rows(boiler.site, boiler.name, 0, 2**62)
+            for rows in store.rows(boiler.site, boiler.name, *ALL_TIME_US)
         }
         with self._lock:
             return set(self._published_at) - found

@@ -26,8 +26,7 @@ class Loops:
 
     def stop_on_signals(self) -> None:
         """Stop on SIGTERM and SIGINT (main thread only)."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
+        set_on_signals(self.stopping)
 
     def wait(self) -> None:
         """Wait until told to stop, then until every loop has ended; raises a loop's failure."""
@@ -51,6 +50,13 @@ class Loops:
             log.exception("loop failed", loop=name)
             self.stopping.set()
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+
+def set_on_signals(event: threading.Event) -> None:
+    """Set `event` on SIGTERM and SIGINT (main thread only)."""
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
         # No logging here: the interrupted thread may hold the log's lock.
-        self.stopping.set()
+        event.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)

@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from steam.console import FAILED, command, configure_logs, err
+from steam.loops import set_on_signals
 
 app = typer.Typer()
 
@@ -33,7 +34,7 @@ def demo(
     from steam.demo import Demo
 
     show = Demo(open_browser=browser, port=port, seed=seed)
-    show.steam.loops.stop_on_signals()
+    set_on_signals(show.ending)
     port_shown = show.steam.settings.panel.port
     err.print(f"dashboard: http://127.0.0.1:{port_shown}/   (Ctrl-C ends the demo)", markup=False)
     figures = show.run(for_s)
