@@ -1,5 +1,6 @@
 """A small plant and a device that sends rows to an evaluation, under a clock of its own."""
 
+import zlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -106,7 +107,7 @@ class Sender:
         if kind is None:
             kinds = {Data: Kind.DATA, Event: Kind.EVENT, Birth: Kind.BIRTH, State: Kind.STATE}
             kind = kinds[type(message)]
-        crc = hash(repr(message)) & 0xFFFFFFFF if crc is None else crc
+        crc = zlib.crc32(repr(message).encode()) if crc is None else crc
         taken = self.evaluation.take(Topic("mill", device, kind), message, crc, self.now)
         self.events += taken.events
         return taken
