@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
+from bokeh.core.properties import value
 from bokeh.models import (
     BasicTicker,
     BoxAnnotation,
@@ -236,8 +237,8 @@ class Strip:
                 text="text",
                 x_units="screen",
                 y_offset="up",
-                text_font=FONT,
-                text_font_size="11px",
+                text_font=value(FONT),
+                text_font_size=value("11px"),
                 text_color=LIGHT["ink-3"],
             )
         )
@@ -255,7 +256,7 @@ def _limits_of(
                 Limit(
                     definition=alarm.name,
                     at=alarm.setpoint,
-                    label=f"{alarm.priority}{title} {at}",
+                    label=f"P{alarm.priority}{title} {at}",
                     below=alarm.type in (AlarmType.HI, AlarmType.HIHI),
                 )
             )

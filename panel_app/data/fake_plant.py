@@ -133,7 +133,7 @@ def _standby(metric: str, at_s: float, noise: float) -> float:
         "oxygen": 20.6 + 0.05 * noise,
         "flue_gas_temperature": 78.0 + 2.0 * math.sin(at_s / 2_400.0) + 0.2 * noise,
         "steam_temperature": 143.0 + 0.1 * noise,
-        "burner_state": 1.0,
+        "burner_state": 0.0,
     }
     return values.get(metric, 0.0)
 

@@ -92,10 +92,10 @@ EN = Texts(
     burner="Burner",
     burner_states=(
         "Off",
-        "Standby",
         "Pre-purge",
         "Pilot",
         "Ignition",
+        "Low fire",
         "Modulating",
         "Post-purge",
         "Lockout",

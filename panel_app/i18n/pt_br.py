@@ -92,10 +92,10 @@ PT_BR = Texts(
     burner="Queimador",
     burner_states=(
         "Desligado",
-        "Em espera",
         "Pré-purga",
         "Piloto",
         "Ignição",
+        "Fogo baixo",
         "Modulando",
         "Pós-purga",
         "Bloqueado",
