@@ -1,9 +1,10 @@
 """Wire messages for tests, made by the device side's own codec."""
 
+from pathlib import Path
+
 from bridge.clock import to_us
 from bridge.plant import parse_plant
 from device.steamlink import codec
-from pathlib import Path
 from tests.fakes import START
 
 PLANT = parse_plant(

@@ -37,7 +37,9 @@ class AmqpTransitions:
             try:
                 message = _TRANSITION.decode(delivery.body)
             except msgspec.MsgspecError as error:
-                log.error("not a transition; left out", reason=str(error), body=delivery.body[:500])
+                log.warning(
+                    "not a transition; left out", reason=str(error), body=delivery.body[:500]
+                )
                 self._source.acknowledge_one(delivery.number)
                 continue
             if isinstance(message, int):

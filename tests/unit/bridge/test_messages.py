@@ -1,6 +1,7 @@
 """Decoding of the wire contract: what is taken in, and why the rest is refused."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -121,10 +122,8 @@ def test_event_well_formed_is_decoded():
 @given(st.binary(max_size=300), st.sampled_from(list(Kind)))
 def test_decode_any_bytes_raises_nothing_but_refused(body, kind):
     """Whatever arrives is decoded or refused; no other exception leaves the decoder."""
-    try:
+    with suppress(Refused):
         decode(kind, body)
-    except Refused as refused:
-        assert refused.detail
 
 
 @given(
@@ -137,10 +136,8 @@ def test_decode_any_bytes_raises_nothing_but_refused(body, kind):
 )
 def test_decode_any_json_in_any_field_raises_nothing_but_refused(value, field):
     """Any JSON value in any field of a good message is decoded or refused."""
-    try:
+    with suppress(Refused):
         decode(Kind.DATA, payload(**{field: value}))
-    except Refused as refused:
-        assert refused.detail
 
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -76,7 +76,7 @@ def test_secret_comes_from_environment_or_file(tmp_path, monkeypatch):
 
     assert Secret(env="A_SECRET").read("a") == "one"
     assert Secret(env="B_SECRET").read("b") == "two"
-    with pytest.raises(MissingSecret, match="amqp.url: set C_SECRET"):
+    with pytest.raises(MissingSecret, match=r"amqp\.url: set C_SECRET"):
         Secret(env="C_SECRET").read("amqp.url")
 
 
