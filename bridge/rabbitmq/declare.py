@@ -43,10 +43,16 @@ def amqp_channel(amqp_url: str) -> Iterator[BlockingChannel]:
     except ChannelClosedByBroker as error:
         raise _explained(error, where) from None
     except (AMQPError, OSError) as error:
-        reason = str(error) or type(error).__name__
         raise BrokerUnavailable(
-            f"cannot work with {where}: {reason}; is the broker up, is the address right?"
+            f"cannot work with {where}: {_words(error)}; is the broker up, is the address right?"
         ) from None
+
+
+def _words(error: BaseException) -> str:
+    """What went wrong; pika wraps a refused connection in errors without words."""
+    inner = error.args[0] if error.args else None
+    cause = getattr(inner, "exception", None)
+    return str(cause or error) or type(error).__name__
 
 
 def _explained(error: ChannelClosedByBroker, where: str) -> BrokerRefused:

@@ -281,6 +281,7 @@ def test_absent_broker_is_told_as_unavailable(bench):
     for away in (amqp_away, api_away):
         with pytest.raises(BrokerUnavailable, match=nowhere) as raised:
             away.declare(WANTED)
+        assert "Connection refused" in str(raised.value)
         assert "is the broker up" in str(raised.value)
         assert "u:p" not in str(raised.value)
 
