@@ -4,7 +4,7 @@ import random
 import socket
 from contextlib import ExitStack
 from datetime import timedelta
-from typing import Self
+from typing import Self, cast
 
 import structlog
 
@@ -32,6 +32,7 @@ from processor.notifier.sqlite_outbox import SqliteOutbox
 from processor.record import Recorder
 from processor.writing import Writing
 from steam.desk import QUARANTINE_FILE
+from steam.housekeeping import Prunable, pruning
 from steam.inner_broker import ACCESS_FILE, GUARANTEE, PASSWORDS_FILE, InnerBroker
 from steam.loops import Loops
 from steam.notifying import notifier_of
@@ -100,6 +101,7 @@ class Embedded:
         self._start_health(stack)
         stack.callback(self.loops.join)
         self.loops.start("notify", notifier.run)
+        self.loops.start("housekeeping", pruning(cast("Prunable", self.store), utc_now))
         self.loops.start("record", self._recorder().run)
         self.loops.start("evaluate", self._evaluator(outbox, notifier).run)
         self._start_dashboard(stack)
