@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_origin
@@ -59,7 +60,7 @@ class SettingsFile:
         """Parse `text` as this file's content; raises SettingsError where it is not YAML."""
         try:
             self.tree = YAML(typ="rt").load(text)
-            self._plain = YAML(typ="safe", pure=True).load(text)
+            self._plain = _with_midnights(YAML(typ="safe", pure=True).load(text))
         except MarkedYAMLError as error:
             mark = error.problem_mark
             line = None if mark is None else mark.line + 1
@@ -146,3 +147,14 @@ def _without_none(kind: Any, node: Any) -> Any:
 
 def _name(place: Place) -> str:
     return ".".join(str(step) for step in place) or "the file"
+
+
+def _with_midnights(node: Any) -> Any:
+    """The tree with each bare date as that day's first instant, as people mean it."""
+    if isinstance(node, dict):
+        return {key: _with_midnights(child) for key, child in node.items()}
+    if isinstance(node, list):
+        return [_with_midnights(child) for child in node]
+    if isinstance(node, date) and not isinstance(node, datetime):
+        return datetime(node.year, node.month, node.day, tzinfo=UTC)
+    return node

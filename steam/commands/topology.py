@@ -31,16 +31,24 @@ def declare(config: ConfigOption = Path("steam.yaml")) -> None:
 
 @app.command()
 @command
-def audit(config: ConfigOption = Path("steam.yaml"), as_json: JsonOption = False) -> None:
+def audit(
+    config: ConfigOption = Path("steam.yaml"),
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Also remove bindings that the plant does not ask for.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Compare the broker with the plant and repair what is missing; exit 1 where it was not."""
     settings = settings_at(config)
-    findings = topology_of(settings).audit(topology(load_plant(settings.plant_path)))
+    wanted = topology(load_plant(settings.plant_path))
+    findings = topology_of(settings).audit(wanted, prune=prune)
     if as_json:
         typer.echo(msgspec.json.encode(findings))
     for finding in () if as_json else findings:
         out.print(str(finding), markup=False)
-    if findings:
-        end(f"{len(findings)} differences found", FAILED)
+    left = [finding for finding in findings if not finding.repaired]
+    if left:
+        end(f"{len(left)} differences are left", FAILED)
     if not as_json:
         out.print("the broker is as the plant needs it")
 
@@ -49,16 +57,24 @@ def audit(config: ConfigOption = Path("steam.yaml"), as_json: JsonOption = False
 @command
 def definitions(
     folder: Annotated[Path, typer.Argument(help="Where the files go; made if missing.")],
+    gateway: Annotated[bool, typer.Option("--gateway", help="With the gateway's account.")] = False,
     config: ConfigOption = Path("steam.yaml"),
 ) -> None:
-    """Write the files from which a new RabbitMQ starts ready for Steam; shows new passwords once."""
+    """Write the files from which a new RabbitMQ starts ready for Steam; shows new passwords once.
+
+    RabbitMQ loads them at every start. The gateway's account may speak for any device, so it is
+    made only with --gateway.
+    """
     settings = settings_at(config)
-    accounts = [(service_account(service), new_password()) for service in Service]
+    wanted_accounts = [each for each in Service if gateway or each is not Service.GATEWAY]
+    accounts = [(service_account(service), new_password()) for service in wanted_accounts]
     wanted = topology(load_plant(settings.plant_path))
     files = definition_files(wanted, accounts, settings.management.virtual_host)
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        (folder / name).write_bytes(content)
+        path = folder / name
+        path.touch(mode=0o600)
+        path.write_bytes(content)
     out.print(f"wrote {', '.join(files)} to {folder}; passwords, shown only now:", markup=False)
     for account, password in accounts:
         out.print(f"  {account.name}  {password}", markup=False, highlight=False)

@@ -97,3 +97,10 @@ def test_plant_several_faults_are_told_at_once():
 def test_plant_missing_key_names_it():
     """A missing key is named with the entry it is missing in."""
     assert any("needs the key 'boiler'" in f for f in faults(GOOD.replace("    boiler: b2\n", "")))
+
+
+def test_plant_bare_date_is_that_days_first_instant():
+    """`since: 2026-01-01` means midnight UTC."""
+    bare = plant(GOOD.replace("2026-01-01T00:00:00Z", "2026-01-01"))
+
+    assert bare.devices["dev1"].since == plant().devices["dev1"].since
