@@ -10,7 +10,6 @@ from rich.table import Table
 from bridge.broker import BrokerError
 from bridge.plant import Plant, load_plant
 from bridge.topology import topology
-from steam.broker import topology_of
 from steam.console import FAILED, ConfigOption, JsonOption, command, out, settings_at
 from steam.settings import MissingSecret, Settings
 from steam.stores import store_of
@@ -73,6 +72,8 @@ def _store(settings: Settings) -> str:
 
 
 def _rabbitmq(settings: Settings, plant: Plant) -> str:
+    from steam.broker import topology_of
+
     findings = topology_of(settings).audit(topology(plant), repair=False)
     if findings:
         raise BrokerError("; ".join(str(finding) for finding in findings[:5]))

@@ -10,7 +10,6 @@ from bridge.accounts import Service, new_password, service_account
 from bridge.plant import load_plant
 from bridge.rabbitmq.definitions import definition_files
 from bridge.topology import topology
-from steam.broker import topology_of
 from steam.console import FAILED, ConfigOption, JsonOption, command, end, out, settings_at
 
 app = typer.Typer(help="RabbitMQ's exchanges, queues, bindings and policies.", no_args_is_help=True)
@@ -20,6 +19,8 @@ app = typer.Typer(help="RabbitMQ's exchanges, queues, bindings and policies.", n
 @command
 def declare(config: ConfigOption = Path("steam.yaml")) -> None:
     """Declare whatever the plant needs; what is there already stays as it is."""
+    from steam.broker import topology_of
+
     settings = settings_at(config)
     wanted = topology(load_plant(settings.plant_path))
     topology_of(settings).declare(wanted)
@@ -39,6 +40,8 @@ def audit(
     as_json: JsonOption = False,
 ) -> None:
     """Compare the broker with the plant and repair what is missing; exit 1 where it was not."""
+    from steam.broker import topology_of
+
     settings = settings_at(config)
     wanted = topology(load_plant(settings.plant_path))
     findings = topology_of(settings).audit(wanted, prune=prune)

@@ -126,3 +126,20 @@ def test_importing_the_processor_imports_no_numbers_library():
     )
 
     assert done.returncode == 0, done.stderr
+
+
+def test_embedded_commands_need_no_server_library():
+    """With the embedded extra alone there is neither pika nor influxdb-client; the demo starts."""
+    code = (
+        "import sys\n"
+        "sys.modules['pika'] = sys.modules['influxdb_client'] = None\n"
+        "import steam.demo, steam.registry\n"
+        "sys.argv = ['steam', 'demo', '--help']\n"
+        "from steam.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
