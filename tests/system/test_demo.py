@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.servers.ports import free_port
 from tests.system.rig import ROOT
 
 pytestmark = pytest.mark.system
@@ -15,7 +16,16 @@ pytestmark = pytest.mark.system
 
 def start(*arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", "steam", "demo", "--no-browser", *arguments],
+        [
+            sys.executable,
+            "-m",
+            "steam",
+            "demo",
+            "--no-browser",
+            "--port",
+            str(free_port()),
+            *arguments,
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
