@@ -9,7 +9,7 @@ from bridge.plant import Plant
 from bridge.records import AlarmState
 
 PAGES = ("overview", "trends", "batches", "alarms")
-SPANS_S = {"1h": 3_600, "8h": 8 * 3_600, "24h": 86_400, "7d": 7 * 86_400}
+SPANS_S = {"10m": 600, "1h": 3_600, "8h": 8 * 3_600, "24h": 86_400, "7d": 7 * 86_400}
 MOST_PENS = 6
 JOURNAL_HOURS = (8, 24, 72, 168, 720)
 
@@ -32,7 +32,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     page: str = "overview"
     boiler: str = ""
     pens: tuple[str, ...] = ()
-    span: str = "1h"
+    span: str = "10m"
     start_s: int = 0
     end_s: int = 0
     day: str = ""

@@ -28,11 +28,13 @@ from panel_app.theme.document import document_files, document_of
 log = structlog.get_logger(__name__)
 
 STARTED_WITHIN_S = 60.0
-SESSION_LIFETIME_MS = 90_000
+SESSION_LIFETIME_S = 90.0
 """For how long a session waits for a browser that lost its connection."""
 
+_LONGEST_CHECK_S = 10.0
 
-class DashboardFailed(Exception):
+
+class DashboardFailed(OSError):
     """The dashboard's server could not start; the text says why and what to do."""
 
 
@@ -59,6 +61,7 @@ class Dashboard:
         batch_zone: str = "UTC",
         ages: Ages = Ages(),  # noqa: B008 - frozen
         open_browser: bool = False,
+        session_lifetime_s: float = SESSION_LIFETIME_S,
         clock: Clock = utc_now,
     ) -> None:
         self._hub = hub
@@ -68,6 +71,7 @@ class Dashboard:
         self._port = port
         self._origins = tuple(origins)
         self._open_browser = open_browser
+        self._lifetime_s = session_lifetime_s
         self._errands = ThreadPoolExecutor(2, thread_name_prefix="errands")
         self._house = House(
             plant=plant,
@@ -114,6 +118,8 @@ class Dashboard:
         """End every session and stop serving."""
         if self._feed is not None:
             self._feed.close()
+        for session in list(self.sessions):
+            session.close()
         loop, thread = self._loop, self._thread
         if loop is not None and thread is not None and thread.is_alive():
             loop.add_callback(loop.stop)
@@ -159,8 +165,10 @@ class Dashboard:
             title="Steam",
             location=False,
             extra_patterns=routes_of(self._house, self.health, document_files()),
-            unused_session_lifetime_milliseconds=SESSION_LIFETIME_MS,
-            check_unused_sessions_milliseconds=10_000,
+            unused_session_lifetime_milliseconds=round(self._lifetime_s * 1000),
+            check_unused_sessions_milliseconds=round(
+                min(self._lifetime_s, _LONGEST_CHECK_S) * 1000
+            ),
             keep_alive_milliseconds=20_000,
         )
         server.start()

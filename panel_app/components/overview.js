@@ -1,4 +1,5 @@
 const SPARK_MS = 30 * 60 * 1000
+const SPARK_LEAST_MS = 2 * 60 * 1000
 const SPARK_POINTS = 360
 
 function share(row, value) {
@@ -113,13 +114,15 @@ function drawSpark(one) {
   const pen = canvas.getContext("2d")
   pen.setTransform(scale, 0, 0, scale, 0, 0)
   pen.clearRect(0, 0, width, height)
-  const end = one.points.at(-1)[0], begin = end - SPARK_MS
+  const end = one.points.at(-1)[0]
+  const span = Math.min(SPARK_MS, Math.max(SPARK_LEAST_MS, end - one.points[0][0]))
+  const begin = end - span
   const { row } = one
   const values = one.points.map((p) => p[1])
   let low = Math.min(...values), high = Math.max(...values)
   const least = (row.high - row.low) * 0.12
   if (high - low < least) { const mid = (high + low) / 2; low = mid - least / 2; high = mid + least / 2 }
-  const x = (at) => 1 + (width - 5) * (at - begin) / SPARK_MS
+  const x = (at) => 1 + (width - 5) * (at - begin) / span
   const y = (value) => height - 2 - (height - 4) * (value - low) / (high - low)
   if (row.normal) {
     const from = Math.max(0, y(row.normal[1])), to = Math.min(height, y(row.normal[0]))
@@ -159,6 +162,28 @@ function showFoot(one, alarms, state) {
     ...(more ? [link(state.alarms_search, { class: "st-more" }, `+${more}`)] : []))
 }
 
+/* What fills the last row where tiles leave a gap: every active alarm, most urgent first. */
+function alarmList(state) {
+  const list = h("ul", { class: "st-list" })
+  const node = h("section", { class: "st-tile st-gap", "aria-label": state.texts.active_alarms },
+    h("header", { class: "st-tile-head" },
+      link(state.alarms_search, { class: "st-tile-title" }, state.texts.active_alarms)), list)
+  let shown = ""
+  return {
+    node,
+    show(alarms) {
+      const key = JSON.stringify(alarms)
+      if (key === shown) return
+      shown = key
+      list.replaceChildren(...(alarms.length ? [...alarms].sort(byUrgency).slice(0, 8).map((alarm) => h("li", { class: "st-list-row" },
+        glyph(alarm.priority, alarm.state, state.texts[`priority_${alarm.priority}`]),
+        h("span", { class: "st-list-boiler" }, alarm.boiler_title), h("strong", {}, alarm.title),
+        h("span", { class: "st-list-reading" }, alarm.reading), h("span", { class: "st-since", "data-since": alarm.since })))
+        : [h("li", { class: "st-quiet" }, state.texts.no_alarms)]))
+    },
+  }
+}
+
 function summary(state) {
   const cells = state.totals.map((total) => {
     const value = h("b", {}, "–")
@@ -169,7 +194,7 @@ function summary(state) {
 
 export function render({ model }) {
   const root = h("div", { class: "st-overview" })
-  let state, tiles = [], totals
+  let state, tiles = [], totals, gap
 
   const build = () => {
     state = parse(model.state)
@@ -177,6 +202,12 @@ export function render({ model }) {
     tiles = state.boilers.map((boiler) => tile(boiler, state))
     totals = summary(state)
     const grid = h("div", { class: "st-tiles", "data-count": tiles.length, style: `--columns:${state.columns}` }, ...tiles.map((one) => one.node))
+    const free = tiles.length % state.columns ? state.columns - tiles.length % state.columns : 0
+    gap = free ? alarmList(state) : null
+    if (gap) {
+      gap.node.style.setProperty("--free", free)
+      grid.append(gap.node)
+    }
     root.replaceChildren(totals.node, tiles.length ? grid : h("p", { class: "st-empty" }, state.texts.no_boilers))
     update()
     seed()
@@ -220,6 +251,7 @@ export function render({ model }) {
       const total = live.totals[cell.key]
       setText(cell.value, typeof total === "string" ? total : `${number(total, cell.decimals, state.lang)} ${cell.unit}`.trim())
     }
+    gap?.show(live.boilers.flatMap((b) => b.alarms))
     ages()
     draw()
   }
@@ -229,8 +261,8 @@ export function render({ model }) {
       const old = one.at ? age(now - one.at) : state.texts.data_none
       setText(one.dataAge, one.at && one.node.dataset.state === "stale" ? `${state.texts.data_stale} · ${old}` : old)
       one.dot.parentNode.title = state.texts[`data_${one.node.dataset.state || "none"}`]
-      for (const node of one.foot.querySelectorAll("[data-since]")) setText(node, age(now - Number(node.dataset.since)))
     }
+    for (const node of root.querySelectorAll("[data-since]")) setText(node, age(now - Number(node.dataset.since)))
   }
   let last = 0
   const draw = () => {

@@ -259,8 +259,9 @@ export function render({ model, el }) {
   model.on("state", build)
   model.on("live", update)
   model.on("msg:custom", (event) => {
-    if (event.data.type === "search" && event.data.search !== window.location.search) {
-      history.replaceState({}, "", event.data.search)
+    const message = event.data ?? event
+    if (message.type === "search" && message.search !== window.location.search) {
+      history.replaceState({}, "", message.search)
     }
   })
   window.addEventListener("steam-go", navigate)

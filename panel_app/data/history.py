@@ -12,7 +12,7 @@ from store.port import BatchMinute, Series
 
 Answer = TypeVar("Answer")
 
-LIVE_TTL_S = 2.0
+LIVE_TTL_S = 1.0
 """For how long an answer about a span that reaches into the present is given again."""
 
 PAST_TTL_S = 60.0

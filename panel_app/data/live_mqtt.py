@@ -101,7 +101,7 @@ class MqttLive:
     def _on_disconnect(
         self, _client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any
     ) -> None:
-        if self._hub.snapshot().link.connected:
+        if self._client is not None and self._hub.snapshot().link.connected:
             log.warning("live feed lost", broker=self._address, reason=str(reason))
         self._hub.link(connected=False, address=self._address)
 

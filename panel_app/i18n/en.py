@@ -112,6 +112,7 @@ EN = Texts(
     about_category="category {category}",
     pens="Pens",
     live="Live",
+    span_10m="10 min",
     span_1h="1 h",
     span_8h="8 h",
     span_24h="24 h",

@@ -112,6 +112,7 @@ PT_BR = Texts(
     about_category="categoria {category}",
     pens="Penas",
     live="Ao vivo",
+    span_10m="10 min",
     span_1h="1 h",
     span_8h="8 h",
     span_24h="24 h",

@@ -111,6 +111,7 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     # trends
     pens: str
     live: str
+    span_10m: str
     span_1h: str
     span_8h: str
     span_24h: str

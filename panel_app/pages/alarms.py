@@ -13,8 +13,11 @@ from panel_app.pages.journal import MOST_ASKED, MOST_SHOWN, journal, journal_spa
 from panel_app.pages.page import Surroundings
 from panel_app.route import JOURNAL_HOURS, Route, route_of
 
-REFRESH_US = 15_000_000
-"""How old the journal may be; an alarm that changes brings it up to date at once."""
+REFRESH_US = 10_000_000
+"""How old the journal may be while no alarm changes."""
+
+FOLLOW_UP_US = (0, 1_500_000, 4_000_000)
+"""When it is read after an alarm changed: the event is stored a moment after it is shown."""
 
 _HOURS_A_DAY = 24
 
@@ -54,6 +57,7 @@ class AlarmsPage:
         self._given = given
         self._route = given.route
         self._asked_us = 0
+        self._due_us: list[int] = []
         self._seen: list[tuple[str, str, str]] = []
         self.view: Any = Alarms(self._receive)
 
@@ -70,8 +74,12 @@ class AlarmsPage:
         sending = [f"{one.boiler}/{one.definition}" for one in given.pending() if not one.error]
         self.view.show(AlarmsLive(now=now_us // 1000, alarms=rows, sending=sending))
         seen = [(row.boiler, row.definition, row.state) for row in rows]
-        if seen != self._seen or now_us - self._asked_us > REFRESH_US:
+        if seen != self._seen:
             self._seen = seen
+            self._due_us = [now_us + after_us for after_us in FOLLOW_UP_US]
+        due = [at_us for at_us in self._due_us if at_us <= now_us]
+        if due or now_us - self._asked_us > REFRESH_US:
+            self._due_us = [at_us for at_us in self._due_us if at_us > now_us]
             self._ask(now_us)
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from panel_app.data.fake_plant import fake_plant
 from panel_app.data.fake_store import FakeStore
 from panel_app.data.history import History
 from panel_app.data.hub import LiveHub
+from panel_app.pages.overview_state import Ages
 from panel_app.server import Dashboard
 
 
@@ -33,7 +34,13 @@ class Scene:
 
 
 @contextmanager
-def scene(plant: Plant | None = None, *, clock: Clock = utc_now) -> Iterator[Scene]:
+def scene(
+    plant: Plant | None = None,
+    *,
+    clock: Clock = utc_now,
+    ages: Ages | None = None,
+    session_lifetime_s: float = 90.0,
+) -> Iterator[Scene]:
     """Serve the fake plant on a free port of loopback."""
     plant = plant or fake_plant()
     hub = LiveHub(clock)
@@ -48,6 +55,8 @@ def scene(plant: Plant | None = None, *, clock: Clock = utc_now) -> Iterator[Sce
         commands=commands,
         feed=feed,
         port=0,
+        ages=ages or Ages(),
+        session_lifetime_s=session_lifetime_s,
         clock=clock,
     )
     with dashboard:
