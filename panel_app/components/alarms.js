@@ -69,7 +69,7 @@ export function render({ model }) {
   const change = (event) => {
     csv.href = `export/journal.csv${search()}`
     clearTimeout(timer)
-    timer = setTimeout(() => model.send_msg({ type: "filter", search: search() }), event.type === "input" ? 350 : 0)
+    timer = setTimeout(() => say({ type: "filter", search: search() }), event.type === "input" ? 350 : 0)
   }
   const build = () => {
     state = parse(model.state)

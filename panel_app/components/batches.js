@@ -82,7 +82,7 @@ export function render({ model }) {
     state = parse(model.state)
     if (!state.texts) return
     const t = state.texts
-    const step = (n) => () => model.send_msg({ type: "day", step: n })
+    const step = (n) => () => say({ type: "day", step: n })
     map = dayMap(state, (minute) => { pointed = minute; showDetail() })
     bars = hourBars()
     detail = h("div", { class: "st-detail", "aria-live": "polite" })

@@ -110,6 +110,11 @@ function go(search) {
   window.dispatchEvent(new CustomEvent("steam-go", { detail: search }))
 }
 
+/* Tell the server something; the shell has the only line. */
+function say(message) {
+  window.dispatchEvent(new CustomEvent("steam-say", { detail: message }))
+}
+
 function link(search, attributes, ...children) {
   return h("a", {
     href: search, ...attributes,

@@ -252,7 +252,6 @@ export function render({ model, el }) {
     send({ type: "go", search: event.detail })
   }
   const back = () => send({ type: "go", search: window.location.search })
-  const replace = (event) => history.replaceState({}, "", event.detail)
   const acknowledge = (event) => parts.dialog.open(event.detail)
   const size = () => send({ type: "beat", width: window.innerWidth, height: window.innerHeight })
 
@@ -264,8 +263,9 @@ export function render({ model, el }) {
       history.replaceState({}, "", message.search)
     }
   })
+  const forward = (event) => send(event.detail)
+  window.addEventListener("steam-say", forward)
   window.addEventListener("steam-go", navigate)
-  window.addEventListener("steam-replace", replace)
   window.addEventListener("steam-acknowledge", acknowledge)
   window.addEventListener("popstate", back)
   const beat = setInterval(size, 15000)
@@ -275,8 +275,8 @@ export function render({ model, el }) {
   model.on("remove", () => {
     clearInterval(beat)
     window.removeEventListener("resize", resize)
+    window.removeEventListener("steam-say", forward)
     window.removeEventListener("steam-go", navigate)
-    window.removeEventListener("steam-replace", replace)
     window.removeEventListener("steam-acknowledge", acknowledge)
     window.removeEventListener("popstate", back)
   })

@@ -2,7 +2,7 @@ export function render({ model }) {
   const root = h("div", { class: "st-trend-bar" })
   let state, values = new Map()
 
-  const send = (type, value) => model.send_msg({ type, value })
+  const send = (type, value) => say({ type, value })
   const toggle = (metric) => {
     const chosen = state.pens.filter((pen) => pen.chosen).map((pen) => pen.metric)
     const next = chosen.includes(metric) ? chosen.filter((one) => one !== metric) : [...chosen, metric]

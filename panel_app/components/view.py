@@ -40,9 +40,8 @@ class View(pn.custom.JSComponent):  # type: ignore[misc]
 
     __abstract = True
 
-    def __init__(self, on_message: OnMessage | None = None, **params: Any) -> None:
+    def __init__(self, **params: Any) -> None:
         super().__init__(sizing_mode="stretch_width", **params)
-        self._on_message = on_message
 
     def build(self, state: msgspec.Struct) -> None:
         """Build the view anew from `state`."""
@@ -56,10 +55,6 @@ class View(pn.custom.JSComponent):  # type: ignore[misc]
         """Give the view what was looked up for it."""
         self.data = encode(data)
 
-    def _handle_msg(self, data: Any) -> None:
-        if self._on_message is not None and isinstance(data, dict):
-            self._on_message(data)
-
 
 def encode(payload: msgspec.Struct) -> str:
     """A struct as JSON text; a value that is not finite becomes null."""
@@ -67,7 +62,24 @@ def encode(payload: msgspec.Struct) -> str:
 
 
 class Shell(View):
-    """What surrounds every page: rail, head, alarm banner, acknowledge dialog, watchdog."""
+    """What surrounds every page: rail, head, alarm banner, acknowledge dialog, watchdog.
+
+    It is the one voice of the browser: the other views hand it what they have to say. A
+    message of a view that the browser has only just been sent would carry the whole view
+    back (BokehJS takes its models for new until the next message).
+    """
+
+    def __init__(self, on_message: OnMessage, **params: Any) -> None:
+        super().__init__(**params)
+        self._on_message = on_message
+
+    def say(self, message: msgspec.Struct) -> None:
+        """Send the browser a message."""
+        self._send_msg(msgspec.to_builtins(message))
+
+    def _handle_msg(self, data: Any) -> None:
+        if isinstance(data, dict):
+            self._on_message(data)
 
     _esm = source("shared", "shell")
     _stylesheets: ClassVar[list[str]] = [styles("base", "shell")]

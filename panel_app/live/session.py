@@ -63,6 +63,12 @@ class House:
     """Runs what may wait for a broker."""
 
 
+class Search(msgspec.Struct, frozen=True, kw_only=True, tag="search"):
+    """Told to the browser: the address has another query string now."""
+
+    search: str
+
+
 class Session:
     """A session's state; everything here runs on the session's own document."""
 
@@ -225,7 +231,7 @@ class Session:
     def _replace_route(self, route: Route) -> None:
         self._route = route
         self._build_shell()
-        self.shell._send_msg({"type": "search", "search": route.search})  # noqa: SLF001 - Panel's API
+        self.shell.say(Search(search=route.search))
 
     def _receive(self, message: dict[str, Any]) -> None:
         match message.get("type"):
@@ -242,6 +248,8 @@ class Session:
                     str(message.get("boiler", "")), str(message.get("definition", ""))
                 )
                 self.tick()
+            case _ if self._page is not None:
+                self._page.receive(message)
 
     def _take_beat(self, message: dict[str, Any]) -> None:
         """The browser lives, and says how large its window is."""

@@ -59,7 +59,7 @@ class AlarmsPage:
         self._asked_us = 0
         self._due_us: list[int] = []
         self._seen: list[tuple[str, str, str]] = []
-        self.view: Any = Alarms(self._receive)
+        self.view: Any = Alarms()
 
     def open(self) -> None:
         """Build the lists, and ask for the journal."""
@@ -96,7 +96,7 @@ class AlarmsPage:
         given = self._given
         self.view.give(journal(events, self._route, given.plant, given.translator))
 
-    def _receive(self, message: dict[str, Any]) -> None:
+    def receive(self, message: dict[str, Any]) -> None:
         """The filters were changed; the view tells them as a query string."""
         if message.get("type") != "filter":
             return

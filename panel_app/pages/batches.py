@@ -59,7 +59,7 @@ class BatchesPage:
         self._zone = ZoneInfo(given.batch_zone)
         self._day = given.route.day
         self._asked_us = 0
-        self.view: Any = Batches(self._receive)
+        self.view: Any = Batches()
 
     def open(self) -> None:
         """Build the map, and ask for the day."""
@@ -102,7 +102,8 @@ class BatchesPage:
         now = self._given.clock().astimezone(self._zone)
         self.view.give(batches_day(day, found, now))
 
-    def _receive(self, message: dict[str, Any]) -> None:
+    def receive(self, message: dict[str, Any]) -> None:
+        """Another day was chosen."""
         if message.get("type") != "day":
             return
         now_us = to_us(self._given.clock())

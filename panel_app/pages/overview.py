@@ -44,6 +44,9 @@ class OverviewPage:
         snapshot = given.hub.snapshot()
         self.view.show(overview_live(given.plant, snapshot, given.translator, now_us, given.ages))
 
+    def receive(self, message: dict[str, Any]) -> None:
+        """The overview says nothing."""
+
     def close(self) -> None:
         """Nothing to let go of."""
 

@@ -61,5 +61,8 @@ class Page(Protocol):
     def refresh(self) -> None:
         """Show what is new in the hub; called at every tick."""
 
+    def receive(self, message: dict[str, Any]) -> None:
+        """Take what the page's view says; what it does not know it leaves."""
+
     def close(self) -> None:
         """Let go of everything."""

@@ -84,7 +84,7 @@ class TrendsPage:
         self._series: dict[str, Series] = {}
         self._events: list[AlarmEvent] = []
         self._range = Range1d(0, 1)
-        self._bar = TrendBar(self._receive)
+        self._bar = TrendBar()
         self._column = pn.Column(
             sizing_mode="stretch_width", margin=(12, 0, 0, 0), stylesheets=[styles("strips")]
         )
@@ -249,7 +249,8 @@ class TrendsPage:
         self._given.go(route)
         self._look()
 
-    def _receive(self, message: dict[str, Any]) -> None:
+    def receive(self, message: dict[str, Any]) -> None:
+        """Another span, a step, or other pens were chosen."""
         route, now_us = self._route, to_us(self._given.clock())
         kind, value = message.get("type"), str(message.get("value", ""))
         start_us, end_us = self._window_us(now_us)

@@ -171,7 +171,7 @@ def test_priority_is_shape_number_and_text(shown: Scene, open_page: Opens):
     expect(rows).to_have_count(4)
 
     shapes = rows.locator("path").evaluate_all("paths => paths.map(p => p.getAttribute('d'))")
-    digits = rows.locator("text").all_inner_texts()
+    digits = rows.locator("text").all_text_contents()
     names = rows.evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
 
     assert len(set(shapes)) == 4

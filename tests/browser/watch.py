@@ -26,7 +26,7 @@ class Watch:
         for context in self._contexts:
             context.close()
         if failed[0] is None:
-            assert self.faults == []
+            assert self.faults == [], self.faults
 
     def open(
         self, url: str, *, on_frame: Callable[[object], object] | None = None, live: bool = True
@@ -47,7 +47,7 @@ class Watch:
             if urlsplit(socket.url).netloc != origin:
                 self.faults.append(f"websocket outside the origin: {socket.url}")
             if on_frame is not None:
-                socket.on("framereceived", on_frame)
+                socket.on("framereceived", lambda frame: on_frame(frame))
 
         page.on("request", requested)
         page.on("websocket", connected)
