@@ -75,11 +75,17 @@ class TargetQueue:
         self.failing_since_s = None
 
     def failed(self, now_s: float) -> list[Waiting]:
-        """The target did not; returns those of what was taken that are given up now."""
+        """The target did not; returns what is given up now.
+
+        That is what was taken and is too old, and the oldest beyond the bound: while all that
+        waits is on its way, `offer` has nothing that it could give up.
+        """
         taken = self._remove_taken()
         given_up = [waiting for waiting in taken if now_s >= waiting.give_up_at_s]
         kept = [waiting for waiting in taken if now_s < waiting.give_up_at_s]
         self._waiting.extendleft(reversed(kept))
+        while len(self._waiting) > self._limit:
+            given_up.append(self._waiting.popleft())
         self._next_at_s = now_s + max(self._spacing_s, self._backoff.next_s())
         self.failures += 1
         if self.failing_since_s is None:
