@@ -177,6 +177,9 @@ class Dashboard:
     def _open_session(self) -> Any:
         """Make a session: light, without a query; its page is built once the browser is there."""
         document = pn.state.curdoc
+        # Panel sets this only while it writes the HTML; a session made for a browser that
+        # reconnects would otherwise load its style sheets from a CDN.
+        document.template_variables["dist_url"] = pn.io.resources.LOCAL_DIST
         request = document.session_context.request
         session = Session(self._house, document, request.query if request else "")
         self.sessions.add(session)

@@ -62,6 +62,7 @@ def _range(
         low, high = instrument.normal
         centre = (low + high) / 2
         reach = max([high - low, *(abs(mark - centre) * _BEYOND for mark in marks)])
+        reach = reach or 1.0
         return centre - reach, centre + reach
     if metric.name in ("steam_flow", "feedwater_flow") and boiler.capacity_t_h:
         return 0.0, boiler.capacity_t_h * _BEYOND

@@ -133,6 +133,7 @@ class Strip:
         self.events = ColumnDataSource(data={"t": [], "y": [], "marker": []})
         self.figure = _figure(title, metric, translator, x_range, height=height, last=last)
         self.figure.min_border_left = 44 if narrow else 64
+        self._title, self._no_data = self.figure.title.text, translator.texts.no_data
         self._draw(translator, crosshair)
 
     def take(self, series: Series, shift_ms: float) -> None:
@@ -140,6 +141,9 @@ class Strip:
         points = points_of(series, shift_ms)
         self.source.data = points.columns()
         self._newest_ms = points.t[-1] if points.t else 0.0
+        title = self._title if points.t else f"{self._title} · {self._no_data}"
+        if self.figure.title.text != title:
+            self.figure.title.text = title
         self._fit(points.low, points.high)
 
     def add(self, at_ms: float, value: float) -> None:

@@ -196,7 +196,20 @@ function showFailures(state, parts, live) {
     }, state.texts.close))))
 }
 
+/* A server that was restarted knows nothing of this page: once it answers again, load anew. */
+let asking = false
+async function seekServer(silentMs, state) {
+  if (asking || silentMs < 2 * state.silent_ms) return
+  asking = true
+  try {
+    const answer = await fetch("healthz", { cache: "no-store" })
+    if (answer.ok) window.location.reload()
+  } catch { /* still away: asked again in a while */ }
+  setTimeout(() => { asking = false }, 4000)
+}
+
 function tick(state, parts, live, heardMs) {
+  seekServer(serverNow() - heardMs, state)
   const now = serverNow()
   const is = condition(state, live, heardMs)
   setAttribute(parts.head.status, "data-state", is.level)

@@ -47,7 +47,6 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     state_UNACK: str  # noqa: N815 - the names of the states are ISA-18.2's
     state_ACKED: str  # noqa: N815
     state_RTN_UNACK: str  # noqa: N815
-    state_NORMAL: str  # noqa: N815
     event_UNACK: str  # noqa: N815
     event_ACKED: str  # noqa: N815
     event_RTN_UNACK: str  # noqa: N815
@@ -85,11 +84,6 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     more_events: str
     export_csv: str
     retroactive: str
-    type_HIHI: str  # noqa: N815
-    type_HI: str  # noqa: N815
-    type_LO: str  # noqa: N815
-    type_LOLO: str  # noqa: N815
-    type_STALE: str  # noqa: N815
     stale_reading: str
     system: str
     system_lagging: str
@@ -107,7 +101,6 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     total_load: str
     total_running: str
     total_running_value: str
-    about_category: str
     # trends
     pens: str
     live: str
@@ -121,12 +114,9 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     zoom_out: str
     drag_to_zoom: str
     pens_limit: str
-    no_pens: str
     no_data: str
-    envelope: str
     now: str
     # batches
-    day: str
     previous_day: str
     next_day: str
     today: str
@@ -139,7 +129,6 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     flushes: str
     bytes: str
     batch: str
-    minute: str
     last_hour: str
     per_minute: str
     legend_none: str

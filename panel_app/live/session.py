@@ -86,7 +86,7 @@ class Session:
         self._heard_us = to_us(house.clock())
         self._closed = False
         self._started = self._beaten = False
-        self._notice = ""
+        self._notices: dict[str, str] = {}
         self.ticks = 0
         self.shell = Shell(self._receive)
         self.main = pn.Column(sizing_mode="stretch_width", margin=0)
@@ -160,7 +160,7 @@ class Session:
                 house.hub.snapshot(),
                 self._translator,
                 self._acknowledging.all,
-                notice=self._notice,
+                notice=next(filter(None, self._notices.values()), ""),
                 now_us=now_us,
                 ages=house.ages,
             )
@@ -174,6 +174,7 @@ class Session:
         if self._page is not None:
             self._page.close()
         self._pages += 1
+        self._notices.clear()
         house = self._house
         given = Surroundings(
             plant=self._plant,
@@ -203,9 +204,9 @@ class Session:
                 answer = future.result()
             except StoreError as error:
                 log.warning("the history cannot be read", reason=str(error))
-                self._say(self._translator.texts.store_failed.format(reason=error))
+                self._say(then, self._translator.texts.store_failed.format(reason=error))
                 return
-            self._notice = ""
+            self._say(then, "")
             with batched(self._document):
                 then(answer)
 
@@ -223,10 +224,13 @@ class Session:
 
         self._document.add_next_tick_callback(run)
 
-    def _say(self, notice: str) -> None:
-        """Tell the operator something, until it is over."""
-        self._notice = notice
-        self.tick()
+    def _say(self, whose: Callable[..., None], notice: str) -> None:
+        """Tell the operator what became of one kind of question; "" for nothing to tell."""
+        name = getattr(whose, "func", whose).__qualname__
+        if notice == self._notices.get(name, ""):
+            return
+        self._notices[name] = notice
+        self._show_shell(to_us(self._house.clock()))
 
     def _replace_route(self, route: Route) -> None:
         self._route = route

@@ -126,7 +126,8 @@ class TrendsPage:
             if reading and reading.value is not None and is_usable(reading.quality):
                 strip.add(reading.at_us / 1000 + self._shift_ms, reading.value)
         self._move(now_us)
-        if now_us - self._asked_us > max(10_000_000, self._span_us() // 60):
+        patience_us = self._span_us() // 60 if self._series else 0
+        if now_us - self._asked_us > max(10_000_000, patience_us):
             self._ask(now_us)
 
     def close(self) -> None:

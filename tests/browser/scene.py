@@ -40,8 +40,9 @@ def scene(
     clock: Clock = utc_now,
     ages: Ages | None = None,
     session_lifetime_s: float = 90.0,
+    port: int = 0,
 ) -> Iterator[Scene]:
-    """Serve the fake plant on a free port of loopback."""
+    """Serve the fake plant on loopback, on a free port where none is given."""
     plant = plant or fake_plant()
     hub = LiveHub(clock)
     feed = FakePlantFeed(hub, plant, clock=clock)
@@ -54,7 +55,7 @@ def scene(
         history=history,
         commands=commands,
         feed=feed,
-        port=0,
+        port=port,
         ages=ages or Ages(),
         session_lifetime_s=session_lifetime_s,
         clock=clock,

@@ -271,23 +271,27 @@ def test_journal_filters_by_text_and_priority(shown: Scene, open_page: Opens):
     page.wait_for_url(re.compile("priority=1.*text=souza"))
 
 
-@pytest.mark.parametrize("size", [(1920, 1080), (1366, 768), (390, 844)])
-def test_pages_need_no_sideways_scroll(shown: Scene, open_page: Opens, size):
+def test_pages_need_no_sideways_scroll(open_page: Opens):
     """Every page fits the width of a control-room screen, a laptop and a phone."""
     page = open_page()
-    page.set_viewport_size({"width": size[0], "height": size[1]})
-    for name in ("overview", "trends", "batches", "alarms"):
+    wide = {}
+    for name in ("trends", "batches", "alarms", "overview"):
         page.locator(f'.st-rail-page[data-page="{name}"]').click()
         expect(page.locator(f'.st-rail-page[data-page="{name}"][aria-current]')).to_be_visible()
-        page.wait_for_timeout(400)
-        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert wide <= 0, f"{name} is {wide} px too wide at {size}"
+        for width, height in ((1920, 1080), (1366, 768), (390, 844)):
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_timeout(500)
+            wide[name, width] = page.evaluate(
+                "document.documentElement.scrollWidth - window.innerWidth"
+            )
+
+    assert {at: px for at, px in wide.items() if px > 0} == {}
 
 
 def test_ticks_send_few_frames_with_several_sessions_open(shown: Scene, open_page: Opens):
     """A tick patches only its own page: frames a second stay few however many look on."""
     frames = []
-    page = open_page(on_frame=frames.append)
+    page = open_page(on_frame=lambda frame: frames.append(len(frame)))
     open_page("?page=alarms")
     open_page("?page=trends")
     expect(value_of(page, "caldeira-1", "oxygen")).not_to_have_text("–")

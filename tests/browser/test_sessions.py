@@ -3,15 +3,16 @@
 import time
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.chromium import ARGUMENTS
 from tests.browser.scene import scene
 from tests.browser.watch import Watch
+from tests.servers.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-SESSIONS = 12
+SESSIONS = 8
 PATIENCE_S = 30.0
 
 
@@ -50,3 +51,21 @@ def test_late_joiner_sees_the_present_state(browser):
             page = watch.open(shown.url, live=False)
             alarm = page.locator('.st-tile[data-boiler="caldeira-1"] [data-alarm="low-water"]')
             alarm.first.wait_for()
+
+
+def test_page_recovers_from_a_restart_of_the_server(browser):
+    """While the server is away the page says STALE; once it is back the page is live again."""
+    port = free_port()
+    context = browser.new_context()
+    page = context.new_page()
+    with scene(port=port) as shown:
+        page.goto(f"{shown.url}?page=alarms&lang=en")
+        expect(page.locator(".st-link")).to_have_attribute("data-state", "live")
+    expect(page.locator(".st-stale")).to_contain_text("lost its connection", timeout=15_000)
+
+    with scene(port=port) as shown:
+        shown.feed.alarm("caldeira-1", "low-water")
+        row = page.locator('.st-active-row[data-alarm="low-water"]')
+        expect(row).to_be_visible(timeout=30_000)
+        expect(page.locator(".st-stale")).to_be_hidden()
+    context.close()

@@ -47,7 +47,7 @@ class Watch:
             if urlsplit(socket.url).netloc != origin:
                 self.faults.append(f"websocket outside the origin: {socket.url}")
             if on_frame is not None:
-                socket.on("framereceived", lambda frame: on_frame(frame))  # noqa: PLW0108 - playwright asks how many arguments it takes
+                socket.on("framereceived", on_frame)
 
         page.on("request", requested)
         page.on("websocket", connected)

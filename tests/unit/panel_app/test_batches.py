@@ -1,0 +1,77 @@
+"""The day of batches: its minutes, its gaps, its last hour."""
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from panel_app.pages.batches import MINUTES_A_DAY, batches_day, day_span
+from store.port import BatchMinute
+
+DAY = date(2026, 11, 23)
+
+
+def minute(batch_id, rows=180, quarantined=0, lag_ms=200):
+    return BatchMinute(
+        batch_id=batch_id,
+        flushes=60,
+        rows=rows,
+        messages=rows,
+        bytes=rows * 200,
+        quarantined=quarantined,
+        lag_ms_max=lag_ms,
+        first_at_us=0,
+        last_at_us=0,
+    )
+
+
+def test_minutes_stand_where_their_key_says():
+    """2026-11-23_12-34 is minute 754 of that day; other days are left out."""
+    found = [minute("2026-11-22_23-59"), minute("2026-11-23_12-34", 99, 3, 7_000)]
+
+    day = batches_day(DAY, found, datetime(2026, 11, 23, 18, tzinfo=UTC))
+
+    assert day.cells == [(754, 99, 99, 60, 19_800, 3, 7_000)]
+
+
+def test_minutes_before_the_first_and_after_now_are_not_missing():
+    """Missing is only what lies between the first batch and the present minute."""
+    found = [minute("2026-11-23_10-00"), minute("2026-11-23_10-02")]
+
+    day = batches_day(DAY, found, datetime(2026, 11, 23, 10, 5, tzinfo=UTC))
+
+    assert (day.since, day.until) == (600, 605)
+
+
+def test_past_day_is_whole_and_empty_day_misses_nothing():
+    """Yesterday ends at midnight; a day without any batch says nothing of gaps."""
+    later = datetime(2026, 11, 25, 1, tzinfo=UTC)
+
+    assert batches_day(DAY, [minute("2026-11-23_00-00")], later).until == MINUTES_A_DAY
+    empty = batches_day(DAY, [], later)
+    assert (empty.since, empty.until) == (MINUTES_A_DAY, MINUTES_A_DAY)
+
+
+def test_last_hour_reaches_over_midnight():
+    """At ten past twelve it begins yesterday."""
+    found = [minute("2026-11-22_23-11", 11), minute("2026-11-23_00-10", 12)]
+
+    day = batches_day(DAY, found, datetime(2026, 11, 23, 0, 10, 30, tzinfo=UTC))
+
+    assert len(day.hour) == 60
+    assert (day.hour[0], day.hour[-1]) == (11, 12)
+    assert (day.hour_from, day.hour_to) == ("23:11", "00:10")
+
+
+def test_day_span_follows_the_clock_changes_of_its_zone():
+    """A day has 23 or 25 hours where clocks change."""
+    zone = ZoneInfo("Europe/Lisbon")
+
+    lengths = [
+        (end_us - start_us) / 3.6e9
+        for start_us, end_us in (
+            day_span(date(2026, 3, 29), zone),
+            day_span(date(2026, 10, 25), zone),
+            day_span(DAY, zone),
+        )
+    ]
+
+    assert lengths == [23, 25, 24]
