@@ -12,14 +12,16 @@ from pika.exceptions import AMQPError, NackError, UnroutableError
 from pika.spec import Basic, BasicProperties
 
 from bridge.live import AcknowledgeAlarm, decode_live, encode_command
+from bridge.topology import COMMANDS_EXCHANGE, LIVE_EXCHANGE
 from panel_app.data.commands import CommandFailed
 from panel_app.data.hub import LiveHub
 
 log = structlog.get_logger(__name__)
 
-LIVE_EXCHANGE = "steam.live"
-COMMANDS_EXCHANGE = "steam.commands"
 ACKNOWLEDGE_KEY = "acknowledge"
+FEED_NAME = "steam dashboard"
+"""What RabbitMQ's management shows the feed's connection as."""
+
 LONGEST_WAIT_S = 30.0
 # The queue is the session's own; a dashboard that cannot keep up loses old values, not memory.
 QUEUE_ARGUMENTS = {"x-max-length": 200, "x-overflow": "drop-head"}
@@ -35,6 +37,7 @@ class AmqpLive:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._bad = False
+        self._cancelled = False
 
     def open(self) -> None:
         """Begin to connect; live values come into the hub from a thread of its own."""
@@ -99,6 +102,7 @@ class AmqpLive:
         wait_s, said = 1.0, ""
         while not self._stop.is_set():
             parameters = self._parameters()
+            parameters.client_properties = {"connection_name": FEED_NAME}
             address = self._address(parameters)
             try:
                 with pika.BlockingConnection(parameters) as connection:
@@ -106,7 +110,7 @@ class AmqpLive:
                     log.info("live feed connected", broker=address)
                     self._hub.link(connected=True, address=address)
                     wait_s, said = 1.0, ""
-                    while not self._stop.is_set():
+                    while not self._stop.is_set() and not self._cancelled:
                         connection.process_data_events(time_limit=0.2)
             except (AMQPError, OSError) as error:
                 if _words(error) != said:
@@ -121,8 +125,14 @@ class AmqpLive:
             "", exclusive=True, auto_delete=True, arguments=QUEUE_ARGUMENTS
         )
         queue = declared.method.queue
+        self._cancelled = False
+        channel.add_on_cancel_callback(self._on_cancel)
         channel.queue_bind(queue, LIVE_EXCHANGE, self._binding_key)
         channel.basic_consume(queue, self._on_message, auto_ack=True)
+
+    def _on_cancel(self, _frame: object) -> None:
+        """RabbitMQ ended the subscription (its queue was deleted): begin anew."""
+        self._cancelled = True
 
     def _on_message(
         self,
