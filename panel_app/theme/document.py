@@ -1,10 +1,10 @@
 """The HTML document around a session, and the files that it needs; all of them local."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import panel as pn
-import panel_material_ui
 
 from panel_app.components.view import styles
 from panel_app.i18n import Language
@@ -24,9 +24,16 @@ ICON = (
 
 
 def font_file(weight: int) -> Path | None:
-    """Roboto's Latin letters as panel-material-ui brings them; None where it does not."""
-    folder = Path(panel_material_ui.__file__).parent / "dist"
-    return next(folder.glob(f"roboto-latin-{weight}-normal-*.woff2"), None)
+    """Roboto's Latin letters as panel-material-ui brings them; None where it does not.
+
+    It is not imported: Panel then writes its 300 components' style sheets into every page's
+    head, which takes longer than all the rest of a session's beginning.
+    """
+    found = find_spec("panel_material_ui")
+    folders = [] if found is None else found.submodule_search_locations or []
+    files = (Path(one) / "dist" for one in folders)
+    pattern = f"roboto-latin-{weight}-normal-*.woff2"
+    return next((file for folder in files for file in folder.glob(pattern)), None)
 
 
 def document_files() -> dict[str, tuple[bytes, str]]:
