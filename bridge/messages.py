@@ -5,14 +5,16 @@ reason from the closed list `Reason` and words that a person understands.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
+from msgspec import Meta
 
-from bridge.clock import to_us
+from bridge.clock import from_us, to_us
 from bridge.metrics import is_metric_name
 from bridge.quality import GOOD
 from bridge.topics import Kind
@@ -24,6 +26,9 @@ MAX_METRICS = 64
 MAX_FUTURE = timedelta(minutes=5)
 MAX_SEQ = 2**32 - 1
 _MAX_DT_MS = 7 * 24 * 3_600_000
+
+Count = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
+"""A count that a device keeps in 32 bits, such as its boots."""
 
 
 class Reason(StrEnum):
@@ -52,7 +57,7 @@ class Refused(ValueError):
         self.detail = detail
 
 
-class Data(msgspec.Struct, frozen=True, kw_only=True):
+class Data(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Rows of readings, live (`data`) or after an outage (`hist`).
 
     `k` names the columns, `r` holds `[dt_ms, value...]`, a row's time is `t + dt_ms`,
@@ -107,8 +112,8 @@ class Birth(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     fw: str
     board: str
-    boot: int
-    conn: int
+    boot: Count
+    conn: Count
     reset: str
     clock: Literal[0, 1, 2]
     up: int
@@ -122,8 +127,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     v: Literal[1]
     s: Literal["online", "stopped", "offline"]
-    boot: int
-    conn: int
+    boot: Count
+    conn: Count
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,7 +151,7 @@ class Diag(msgspec.Struct, frozen=True, kw_only=True):
     """A device's own health: memory, radio, backlog and drops."""
 
     v: Literal[1]
-    b: int
+    b: Count
     up: int
     t: int | None = None
     heap: int | None = None
@@ -297,15 +302,33 @@ def _check_quality(quality: dict[str, int], rows: int, columns: int) -> None:
             raise Refused(Reason.MALFORMED, f"q has code {code}; OPC codes are 0 to {GOOD}")
 
 
-def check_times(times_us: list[int], now: datetime, oldest: datetime | None) -> None:
-    """Refuse rows more than 5 minutes ahead of `now` or older than the store keeps.
+class TimeBounds(msgspec.Struct, frozen=True):
+    """The times that rows may have at the moment `now_us`; all in epoch µs.
 
-    `times_us` increase; `oldest` is the start of the bucket's retention (None: no limit).
+    At most 5 minutes ahead of it, and no older than the store keeps (None: no limit).
     """
-    if times_us[-1] > to_us(now + MAX_FUTURE):
-        ahead_s = (times_us[-1] - to_us(now)) // 1_000_000
-        detail = f"its newest row is {ahead_s} s in the future; set the device's clock"
-        raise Refused(Reason.FUTURE_TIME, detail)
-    if oldest is not None and times_us[0] < to_us(oldest):
-        detail = f"its oldest row is older than the store keeps (since {oldest:%Y-%m-%d %H:%M} UTC)"
-        raise Refused(Reason.ANCIENT_TIME, detail)
+
+    now_us: int
+    newest_us: int
+    oldest_us: int | None
+
+    @classmethod
+    def at(cls, now: datetime, retention: timedelta | None) -> Self:
+        """The bounds at `now`, for a store that keeps rows for `retention`."""
+        oldest_us = None if retention is None else to_us(now - retention)
+        return cls(to_us(now), to_us(now + MAX_FUTURE), oldest_us)
+
+    def admit(self, time_us: int) -> bool:
+        """Tell whether a time is inside."""
+        return (self.oldest_us or 0) <= time_us <= self.newest_us
+
+    def check(self, times_us: Sequence[int]) -> None:
+        """Raise Refused where a time is outside; `times_us` increase."""
+        if times_us[-1] > self.newest_us:
+            ahead_s = (times_us[-1] - self.now_us) // 1_000_000
+            detail = f"its newest row is {ahead_s} s in the future; set the device's clock"
+            raise Refused(Reason.FUTURE_TIME, detail)
+        if self.oldest_us is not None and times_us[0] < self.oldest_us:
+            since = f"{from_us(self.oldest_us):%Y-%m-%d %H:%M} UTC"
+            detail = f"its oldest row is older than the store keeps (since {since})"
+            raise Refused(Reason.ANCIENT_TIME, detail)

@@ -5,7 +5,7 @@ from enum import StrEnum
 import msgspec
 
 
-class Rows(msgspec.Struct, frozen=True, kw_only=True):
+class Rows(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The rows of one data message, dated and placed: measurement `boiler`.
 
     `values[row][column]` belongs to `metrics[column]` at `times_us[row]` (epoch µs);

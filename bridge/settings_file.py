@@ -4,9 +4,10 @@ import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from enum import Enum
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec.structs import fields
@@ -44,7 +45,8 @@ class SettingsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.tree: Any = None
-        self._plain: Any = None
+        self._text = ""
+        self._marked: Any = None
 
     def read(self) -> "SettingsFile":
         """Parse the file; raises SettingsError where it is absent or not YAML."""
@@ -59,22 +61,22 @@ class SettingsFile:
     def parse(self, text: str) -> "SettingsFile":
         """Parse `text` as this file's content; raises SettingsError where it is not YAML."""
         try:
-            self.tree = YAML(typ="rt").load(text)
-            self._plain = _with_midnights(YAML(typ="safe", pure=True).load(text))
+            self.tree = _with_midnights(YAML(typ="safe", pure=True).load(text))
         except MarkedYAMLError as error:
             mark = error.problem_mark
             line = None if mark is None else mark.line + 1
             raise self._error(line, f"not YAML: {error.problem}") from None
+        self._text, self._marked = text, None
         if self.tree is None:
-            self.tree = self._plain = {}
+            self.tree = {}
         return self
 
     def decode(self, kind: type[T]) -> T:
         """Convert the tree to `kind`, refusing unknown keys; raises SettingsError."""
-        faults = list(self._faults(self._plain, kind, ()))
+        faults = list(self._faults(self.tree, kind, ()))
         if faults:
             raise SettingsError(faults)
-        return msgspec.convert(self._plain, kind)
+        return msgspec.convert(self.tree, kind)
 
     def _faults(self, node: Any, kind: Any, place: Place) -> Iterator[Fault]:
         kind = _without_none(kind, node)
@@ -110,8 +112,13 @@ class SettingsFile:
         try:
             msgspec.convert(node, kind)
         except msgspec.ValidationError as error:
-            text = str(error).split(" - at `")[0]
-            yield self.fault(place, f"{_name(place)}: {text[:1].lower()}{text[1:]}")
+            choices = _choices(kind)
+            if choices and isinstance(node, str):
+                text = f"{node!r} is none of {', '.join(choices)}{nearest(node, choices)}"
+            else:
+                text = str(error).split(" - at `")[0]
+                text = text[:1].lower() + text[1:]
+            yield self.fault(place, f"{_name(place)}: {text}")
 
     def fault(self, place: Place, text: str) -> Fault:
         """A fault at a place of the tree, such as ("boilers", 0, "pmta_bar")."""
@@ -119,7 +126,10 @@ class SettingsFile:
 
     def line_of(self, place: Place) -> int | None:
         """The line (from 1) of a place in the tree; its nearest parent's where unknown."""
-        line, node = 1, self.tree
+        if self._marked is None:
+            # Read once more only where a fault is told: it takes as long as reading.
+            self._marked = YAML(typ="rt").load(self._text)
+        line, node = 1, self._marked
         for step in place:
             marks = getattr(node, "lc", None)
             if marks is None or marks.data is None or step not in marks.data:
@@ -143,6 +153,15 @@ def _without_none(kind: Any, node: Any) -> Any:
     choices = [choice for choice in get_args(kind) if choice is not NoneType]
     optional = NoneType in get_args(kind) and len(choices) == 1
     return choices[0] if optional and node is not None else kind
+
+
+def _choices(kind: Any) -> list[str]:
+    """The texts that an enumeration or a Literal allows; none for any other kind."""
+    if get_origin(kind) is Literal:
+        return [str(choice) for choice in get_args(kind)]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return [str(member.value) for member in kind]
+    return []
 
 
 def _name(place: Place) -> str:

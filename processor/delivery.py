@@ -5,7 +5,7 @@ from typing import Protocol
 import msgspec
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One message handed over, not yet acknowledged.
 
     `routing_key` is the AMQP form of the topic; `number` counts this source's deliveries

@@ -11,7 +11,7 @@ import structlog
 
 from bridge.clock import Clock, to_us
 from bridge.live import decode_command
-from bridge.messages import Data, Message, Refused, check_times
+from bridge.messages import Data, Message, Refused, TimeBounds
 from bridge.plant import Plant
 from bridge.records import AlarmEvent
 from bridge.topics import Kind, Topic
@@ -115,7 +115,7 @@ class Evaluator:
     def _evaluate(self, deliveries: list[Delivery], now: datetime) -> None:
         redelivered = sum(1 for delivery in deliveries if delivery.redelivered)
         self._counters.flow.receive(len(deliveries), redelivered)
-        oldest = None if self._retention is None else now - self._retention
+        bounds = TimeBounds.at(now, self._retention)
         outcomes: Counter[str] = Counter()
         refused: Counter[str] = Counter()
         newest_us = 0
@@ -126,7 +126,7 @@ class Evaluator:
                 continue
             try:
                 topic, message = read(delivery, self._known_plant)
-                newest_us = max(newest_us, _check(topic, message, now, oldest))
+                newest_us = max(newest_us, _check(topic, message, bounds))
             except Refused as refusal:
                 refused[refusal.reason.value] += 1
                 continue
@@ -225,10 +225,10 @@ class Evaluator:
             self._evaluation.replace_plant(plant, now)
 
 
-def _check(topic: Topic, message: Message, now: datetime, oldest: datetime | None) -> int:
+def _check(topic: Topic, message: Message, bounds: TimeBounds) -> int:
     """Refuse impossible times as the recorder does; the newest live time in epoch µs."""
     if type(message) is not Data:
         return 0
     times_us = message.times_us()
-    check_times(times_us, now, oldest)
+    bounds.check(times_us)
     return times_us[-1] if topic.kind is Kind.DATA else 0

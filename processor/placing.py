@@ -1,11 +1,9 @@
 """From a delivery to what is stored: decoded, checked, dated and placed at its boiler."""
 
-from datetime import datetime
 from functools import lru_cache
 
 import msgspec
 
-from bridge.clock import to_us
 from bridge.messages import (
     Ack,
     Birth,
@@ -17,7 +15,7 @@ from bridge.messages import (
     Reason,
     Refused,
     State,
-    check_times,
+    TimeBounds,
     decode,
 )
 from bridge.plant import Plant
@@ -29,7 +27,7 @@ from processor.quarantine import BadMessage
 Columns = tuple[int, ...]
 
 
-class Placed(msgspec.Struct, frozen=True):
+class Placed(msgspec.Struct, frozen=True, gc=False):
     """What one delivery becomes: records to store, a copy or the whole for quarantine.
 
     `complete` is False where the message itself is refused, so that nothing is stored.
@@ -53,36 +51,31 @@ class Placement:
         self._plant = plant
         self._unknown = lru_cache(maxsize=4096)(self._unknown_columns)
 
-    def place(self, delivery: Delivery, now: datetime, oldest: datetime | None) -> Placed:
+    def place(self, delivery: Delivery, bounds: TimeBounds) -> Placed:
         """Turn a delivery into records, or into a bad message with its reason."""
         try:
             topic, message = read(delivery, self._plant)
             if type(message) is Data:
-                return self._place_data(delivery, topic, message, now, oldest)
-            status = _status(topic, message, delivery.body, now)
+                return self._place_data(delivery, topic, message, bounds)
+            status = _status(topic, message, delivery.body, bounds)
             if type(message) is Event:
-                check_times([status.at_us], now, oldest)
+                bounds.check([status.at_us])
         except Refused as refusal:
-            return Placed(bad=bad_message(delivery, refusal, now))
+            return Placed(bad=bad_message(delivery, refusal, bounds.now_us))
         return Placed(status=status)
 
     def _place_data(
-        self,
-        delivery: Delivery,
-        topic: Topic,
-        data: Data,
-        now: datetime,
-        oldest: datetime | None,
+        self, delivery: Delivery, topic: Topic, data: Data, bounds: TimeBounds
     ) -> Placed:
         times_us = data.times_us()
-        check_times(times_us, now, oldest)
+        bounds.check(times_us)
         unknown = self._unknown(data.k)
         rows = self._rows(topic, data, times_us)
         if not unknown:
             return Placed(rows)
         names = ", ".join(data.k[column] for column in unknown[:5])
         detail = f"unknown metric {names}; add it to `metrics` in plant.yaml, then retry"
-        bad = bad_message(delivery, Refused(Reason.UNKNOWN_METRIC, detail), now)
+        bad = bad_message(delivery, Refused(Reason.UNKNOWN_METRIC, detail), bounds.now_us)
         return Placed(_without(rows, unknown), bad=bad)
 
     def _rows(self, topic: Topic, data: Data, times_us: list[int]) -> list[Rows]:
@@ -139,14 +132,14 @@ def read(delivery: Delivery, plant: Plant) -> tuple[Topic, Message]:
     return topic, decode(topic.kind, delivery.body)
 
 
-def bad_message(delivery: Delivery, refusal: Refused, now: datetime) -> BadMessage:
+def bad_message(delivery: Delivery, refusal: Refused, now_us: int) -> BadMessage:
     """The delivery, whole, with why it was refused."""
     return BadMessage(
         routing_key=delivery.routing_key,
         body=delivery.body,
         reason=refusal.reason,
         detail=refusal.detail,
-        at_us=to_us(now),
+        at_us=now_us,
     )
 
 
@@ -167,10 +160,10 @@ def _without(rows: list[Rows], columns: Columns) -> list[Rows]:
     ]
 
 
-def _status(topic: Topic, message: Message, body: bytes, now: datetime) -> DeviceStatus:
-    """What a device said of itself; dated by the message where it says a time."""
+def _status(topic: Topic, message: Message, body: bytes, bounds: TimeBounds) -> DeviceStatus:
+    """What a device said of itself; dated by the message where that says a time to believe."""
     boot = conn = seq = state = None
-    at_us = to_us(now)
+    at_us = bounds.now_us
     match message:
         case Birth():
             boot, conn, state = message.boot, message.conn, "online"
@@ -182,7 +175,11 @@ def _status(topic: Topic, message: Message, body: bytes, now: datetime) -> Devic
             boot = message.b
         case Ack() | Cmd() | Data():
             pass
-    if isinstance(message, Birth | Diag) and message.t is not None:
+    if (
+        isinstance(message, Birth | Diag)
+        and message.t is not None
+        and bounds.admit(message.t * 1000)
+    ):
         at_us = message.t * 1000
     return DeviceStatus(
         site=topic.site,

@@ -2,13 +2,13 @@
 
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 import structlog
 
 from bridge.clock import Clock
-from bridge.messages import Reason, Refused
+from bridge.messages import Reason, Refused, TimeBounds
 from bridge.plant import Plant
 from bridge.records import AlarmEvent
 from processor.counters import RecorderCounters
@@ -85,14 +85,14 @@ class Recorder:
             return
         self._refresh_plant()
         now = self._clock()
-        oldest = None if self._retention is None else now - self._retention
+        bounds = TimeBounds.at(now, self._retention)
         redelivered = sum(1 for delivery in deliveries if delivery.redelivered)
         self._counters.flow.receive(len(deliveries), redelivered)
         for delivery in deliveries:
             if delivery.routing_key == RESULTS_KEY:
-                placed = _results(delivery, now)
+                placed = _results(delivery, bounds.now_us)
             else:
-                placed = self._placement.place(delivery, now, oldest)
+                placed = self._placement.place(delivery, bounds)
             self._gathering.add(delivery, placed, now)
 
     def _refresh_plant(self) -> None:
@@ -114,10 +114,10 @@ class Recorder:
             self._source.acknowledge(gathered.last_number)
 
 
-def _results(delivery: Delivery, now: datetime) -> Placed:
+def _results(delivery: Delivery, now_us: int) -> Placed:
     """What the evaluator made, on its way to the store."""
     try:
         return Placed(alarm_events=_EVENTS.decode(delivery.body))
     except msgspec.MsgspecError as error:
         refusal = Refused(Reason.MALFORMED, f"not alarm events: {error}")
-        return Placed(bad=bad_message(delivery, refusal, now))
+        return Placed(bad=bad_message(delivery, refusal, now_us))

@@ -99,7 +99,7 @@ class Writing:
     ) -> BadMessage:
         words = error.words if isinstance(error, StoreRefused) else str(error)
         refusal = Refused(Reason.STORE_REFUSED, f"the store refuses it: {words[:500]}")
-        return bad_message(gathered.deliveries[0], refusal, now)
+        return bad_message(gathered.deliveries[0], refusal, to_us(now))
 
     def _hold(self, batch: Batch, stopping: threading.Event) -> None:
         """Write, waiting as long as the store is away."""

@@ -27,7 +27,7 @@ FAILED, WRONG_SETTINGS, AWAY = 1, 2, 3
 _P = ParamSpec("_P")
 
 out = Console()
-err = Console(stderr=True)
+err = Console(stderr=True, soft_wrap=True)
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="Where steam.yaml is.", envvar="STEAM_CONFIG")

@@ -1,7 +1,6 @@
 """The processor on servers: RabbitMQ in, InfluxDB out."""
 
 import random
-import socket
 from datetime import timedelta
 
 import structlog
@@ -20,6 +19,7 @@ from processor.record import Recorder
 from processor.writing import Writing
 from steam.loops import Loops
 from steam.plant_watch import PlantWatch
+from steam.replica import ReplicaName
 from steam.settings import Settings
 from steam.stores import store_of
 from store.port import Store
@@ -36,7 +36,8 @@ class Processor:
     def __init__(self, settings: Settings, *, roles: frozenset[str]) -> None:
         self._settings = settings
         self._url = settings.amqp.url.read("amqp.url")
-        self._name = f"{socket.gethostname()}-{random.randrange(16**4):04x}"
+        self._replica = ReplicaName()
+        self._name = self._replica.claim()
         self._plant = PlantWatch(settings.plant_path)
         self._rng = random.Random()
         self._health = Health()
@@ -60,6 +61,7 @@ class Processor:
                 server.close()
             for store in self._stores:
                 store.close()
+            self._replica.release()
 
     def recorder(self, counters: RecorderCounters) -> Recorder:
         """The recorder on its queues."""

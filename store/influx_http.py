@@ -1,15 +1,18 @@
-"""HTTP to InfluxDB, through influxdb-client: one write, one query, and each version's API."""
+"""HTTP to InfluxDB, through urllib3: one write, one query, and each version's API."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from store.errors import Misconfigured, StoreError, Unavailable
+from store.errors import Misconfigured, Unavailable
 from store.influx_answers import Place, Row, rows_of, status_error
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
 
 _CONNECTIONS = 8
 
@@ -25,8 +28,7 @@ class HttpAnswer(msgspec.Struct, frozen=True):
 class InfluxHttp:
     """Requests to one InfluxDB, each made once: whoever calls decides on trying again.
 
-    influxdb-client takes a second and 20 MiB to import (and NumPy where it is installed), so
-    that it is imported by `open`, not with this module.
+    urllib3 is imported by `open`, so that commands which ask no InfluxDB start without it.
     """
 
     def __init__(
@@ -38,48 +40,38 @@ class InfluxHttp:
         self._token = token
         self._timeout_s = timeout_s
         self._ca_file = ca_file
-        self._client: Any = None
-        self._write_api: Any = None
+        self._pool: PoolManager | None = None
 
     def open(self) -> None:
         """Make the connection pool, which connects when something is asked; raises Misconfigured."""
-        if self._client is not None:
+        if self._pool is not None:
             return
         if not self._full_url.startswith(("http://", "https://")):
             raise Misconfigured(
                 f"{self.url!r} is no URL of InfluxDB; write it like http://influxdb:8086"
             )
-        from influxdb_client import InfluxDBClient
-        from influxdb_client.client.write_api import SYNCHRONOUS
+        import urllib3
 
-        self._client = InfluxDBClient(
-            self._full_url,
-            self._token,
-            org=self.org,
-            timeout=int(self._timeout_s * 1000),
-            ssl_ca_cert=str(self._ca_file) if self._ca_file else None,
-            connection_pool_maxsize=_CONNECTIONS,
+        self._pool = urllib3.PoolManager(
+            maxsize=_CONNECTIONS,
+            timeout=self._timeout_s,
+            retries=False,
+            ca_certs=str(self._ca_file) if self._ca_file else None,
         )
-        self._write_api = self._client.write_api(write_options=SYNCHRONOUS)
 
     def close(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            self._write_api.close()
-            self._client.close()
-            self._client = self._write_api = None
+        if self._pool is not None:
+            self._pool.clear()
+            self._pool = None
 
     def write(self, bucket: str, body: bytes) -> None:
         """Write line protocol of µs precision to a bucket; returns when the server has it."""
         place = Place(self.url, bucket)
-        self._require_open()
-        from influxdb_client.rest import ApiException
-
-        with self._speaking(place):
-            try:
-                self._write_api.write(bucket, self.org, body, write_precision="us")
-            except ApiException as error:
-                raise _api_error(error, place) from error
+        query = {"org": self.org, "bucket": bucket, "precision": "us"}
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        answer = self._ask("POST", "/api/v2/write", query, body, headers, place)
+        self.accepted(answer, place)
 
     def query(
         self, statements: str, params: Mapping[str, object], *, database: str, policy: str
@@ -107,21 +99,14 @@ class InfluxHttp:
         place: Place | None = None,
     ) -> HttpAnswer:
         """Make one request, with a form or a JSON body; any status is an answer."""
-        self._require_open()
-        headers = {"Authorization": f"Token {self._token}"} if self._token else {}
-        data = None
+        headers, data = {}, None
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             data = urlencode(form).encode()
         elif body is not None:
             headers["Content-Type"] = "application/json"
             data = msgspec.json.encode(body)
-        asked = f"{self._full_url}{path}" + (f"?{urlencode(query)}" if query else "")
-        with self._speaking(place or Place(self.url)):
-            answer = self._client.api_client.rest_client.pool_manager.request(
-                method, asked, body=data, headers=headers, timeout=self._timeout_s
-            )
-        return HttpAnswer(answer.status, answer.data, answer.headers.get("Retry-After"))
+        return self._ask(method, path, query, data, headers, place or Place(self.url))
 
     def accepted(self, answer: HttpAnswer, place: Place | None = None) -> bytes:
         """The body of an answer that is no error; raises StoreError for one that is."""
@@ -130,9 +115,23 @@ class InfluxHttp:
         where = place or Place(self.url)
         raise status_error(answer.status, answer.body, where, answer.retry_after)
 
-    def _require_open(self) -> None:
-        if self._client is None:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        data: bytes | None,
+        headers: dict[str, str],
+        place: Place,
+    ) -> HttpAnswer:
+        if self._pool is None:
             raise RuntimeError("the InfluxDB store is not open; call open() first")
+        if self._token:
+            headers["Authorization"] = f"Token {self._token}"
+        asked = f"{self._full_url}{path}" + (f"?{urlencode(query)}" if query else "")
+        with self._speaking(place):
+            answer = self._pool.request(method, asked, body=data, headers=headers)
+        return HttpAnswer(answer.status, answer.data, answer.headers.get("Retry-After"))
 
     @contextmanager
     def _speaking(self, place: Place) -> Iterator[None]:
@@ -162,15 +161,6 @@ def without_account(url: str) -> str:
     """The URL as it may be shown: without user and password."""
     parts = urlsplit(url.rstrip("/"))
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def _api_error(error: Any, place: Place) -> StoreError:
-    """The port's error for influxdb-client's ApiException."""
-    if not error.status:
-        return _tls_error(error, place)
-    body = error.body.encode() if isinstance(error.body, str) else error.body or b""
-    retry_after = error.headers.get("Retry-After") if error.headers else None
-    return status_error(error.status, body, place, retry_after)
 
 
 def _unreachable(error: BaseException, place: Place) -> Unavailable:

@@ -18,6 +18,9 @@ COMMANDS_EXCHANGE = "steam.commands"
 COMMANDS_KEY = "steam.commands"
 """The routing key that operator commands are given here, whatever the sender wrote."""
 
+_CHUNK = 200
+"""How many deliveries one `fetch` gathers where more are there: a read from the socket holds ten."""
+
 
 class AmqpSource:
     """Consumes queues on one connection; implements processor.delivery.Source.
@@ -69,6 +72,10 @@ class AmqpSource:
             return []
         try:
             connection.process_data_events(time_limit=timeout_s)
+            before = 0
+            while before < len(self._arrived) < _CHUNK:
+                before = len(self._arrived)
+                connection.process_data_events(time_limit=0)
             if self._channel is None or self._channel.is_closed:
                 self._lose("the broker closed the channel")
         except AMQPError as error:

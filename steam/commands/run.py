@@ -4,6 +4,7 @@ from pathlib import Path
 
 import typer
 
+from bridge.plant import load_plant
 from steam.console import (
     WRONG_SETTINGS,
     ConfigOption,
@@ -13,6 +14,7 @@ from steam.console import (
     out,
     settings_at,
 )
+from steam.settings import check_routes
 
 app = typer.Typer()
 
@@ -25,6 +27,7 @@ def run(config: ConfigOption = Path("steam.yaml")) -> None:
     if settings.deployment != "embedded":
         text = f"{config}: `run` is the embedded deployment; on servers start `processor`, `notifier`, `panel`"
         end(text, WRONG_SETTINGS)
+    check_routes(config, settings, load_plant(settings.plant_path))
     configure_logs()
     from steam.embedded import Embedded
 

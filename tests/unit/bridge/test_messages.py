@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.clock import to_us
-from bridge.messages import Data, Event, Reason, Refused, check_times, decode
+from bridge.messages import Data, Event, Reason, Refused, TimeBounds, decode
 from bridge.topics import Kind
 
 T_MS = 1_760_000_000_000
@@ -145,13 +145,13 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 def test_times_up_to_five_minutes_ahead_are_taken():
     """A clock that is a little ahead is believed."""
-    check_times([to_us(NOW + timedelta(minutes=5))], NOW, None)
+    TimeBounds.at(NOW, None).check([to_us(NOW + timedelta(minutes=5))])
 
 
 def test_times_beyond_five_minutes_ahead_are_refused():
     """A row of the future is refused with how far ahead it is."""
     with pytest.raises(Refused) as caught:
-        check_times([to_us(NOW + timedelta(minutes=5, seconds=1))], NOW, None)
+        TimeBounds.at(NOW, None).check([to_us(NOW + timedelta(minutes=5, seconds=1))])
 
     assert caught.value.reason is Reason.FUTURE_TIME
     assert "301 s" in caught.value.detail
@@ -159,9 +159,9 @@ def test_times_beyond_five_minutes_ahead_are_refused():
 
 def test_times_older_than_the_retention_are_refused():
     """A row that the bucket would not keep is refused."""
-    oldest = NOW - timedelta(days=90)
+    kept = timedelta(days=90)
 
     with pytest.raises(Refused) as caught:
-        check_times([to_us(oldest) - 1, to_us(NOW)], NOW, oldest)
+        TimeBounds.at(NOW, kept).check([to_us(NOW - kept) - 1, to_us(NOW)])
 
     assert caught.value.reason is Reason.ANCIENT_TIME

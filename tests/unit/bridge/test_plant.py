@@ -75,7 +75,7 @@ def test_plant_device_that_moved_is_placed_by_the_rows_time():
             "plant.yaml:8: no metric 'steam_presure'; did you mean 'steam_pressure'?",
         ),
         ("setpoint: 25", "setpoint: low", "setpoint: expected `float`, got `str`"),
-        ("type: LOLO", "type: LOWLOW", "invalid enum value 'LOWLOW'"),
+        ("type: LOLO", "type: LOWLOW", "'LOWLOW' is none of HIHI, HI, LO, LOLO, STALE"),
         ("name: dev1", "name: Dev 1", "devices.0.name: expected `str` matching regex"),
         ("priority: 1", "priority: 9", "expected `int` <= 4"),
         ("  - name: b2", "  - name: b1", "'b1' is named twice"),

@@ -188,12 +188,14 @@ def test_take_over_raises_nothing_that_is_recorded():
     store = FakeStore()
     first = Bench(store=store)
     first.send(1, pressure=10.4)
+    from bridge.messages import TimeBounds
     from bridge.records import Batch
     from processor.delivery import Delivery
     from processor.placing import Placement
 
     rows = Placement(PLANT).place(
-        Delivery(1, DATA_KEY, data(1, at_ms=START_MS + 1000, pressure=10.4)), first.clock(), None
+        Delivery(1, DATA_KEY, data(1, at_ms=START_MS + 1000, pressure=10.4)),
+        TimeBounds.at(first.clock(), None),
     )
     store.write(
         Batch(batch_id="2026-11-23_12-00", rows=rows.rows, alarm_events=first.results.published)

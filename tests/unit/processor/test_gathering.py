@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from bridge.messages import TimeBounds
 from processor.delivery import Delivery
 from processor.gathering import FlushRule, Gathering, batch_id, to_batch
 from processor.placing import Placement
@@ -14,7 +15,7 @@ def add(gathering, clock, count=1, first=1):
     placement = Placement(PLANT)
     for number in range(first, first + count):
         delivery = Delivery(number, DATA_KEY, data(number))
-        gathering.add(delivery, placement.place(delivery, clock(), None), clock())
+        gathering.add(delivery, placement.place(delivery, TimeBounds.at(clock(), None)), clock())
 
 
 def test_batch_id_is_the_minute_of_processing_in_the_zone():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.messages import Reason
+from bridge.messages import Reason, TimeBounds
 from bridge.plant import parse_plant
 from device.steamlink import codec
 from processor.delivery import Delivery
@@ -14,8 +14,8 @@ from tests.fakes import START
 from tests.messages import DATA_KEY, PLANT, START_MS, data
 
 
-def place(body, routing_key=DATA_KEY, plant=PLANT, oldest=None):
-    return Placement(plant).place(Delivery(1, routing_key, body), START, oldest)
+def place(body, routing_key=DATA_KEY, plant=PLANT, retention=None):
+    return Placement(plant).place(Delivery(1, routing_key, body), TimeBounds.at(START, retention))
 
 
 def test_data_of_a_registered_device_becomes_rows_at_its_boiler():
@@ -82,7 +82,7 @@ def test_data_of_the_future_is_refused():
 
 def test_data_older_than_the_retention_is_refused():
     """A row that the store would not keep is refused."""
-    placed = place(data(at_ms=START_MS - 2_000), oldest=START - timedelta(seconds=1))
+    placed = place(data(at_ms=START_MS - 2_000), retention=timedelta(seconds=1))
 
     assert placed.bad.reason is Reason.ANCIENT_TIME
 

@@ -30,7 +30,7 @@ def faults(tmp_path, text):
         ),
         ("mqtt:\n  prot: 1\n", "steam.yaml:2: unknown key 'prot'; did you mean 'port'?"),
         ("mqtt:\n  port: high\n", "steam.yaml:2: mqtt.port: expected `int`, got `str`"),
-        ("deployment: cluster\n", "invalid enum value 'cluster'"),
+        ("deployment: servr\n", "'servr' is none of embedded, server; did you mean 'server'?"),
         ("time_zone: Mars/Olympus\n", "no time zone 'Mars/Olympus'"),
         ("flush:\n  rows: [1]\n", "steam.yaml:2: flush.rows: expected `int`, got `array`"),
     ],
@@ -66,6 +66,30 @@ def test_check_with_faults_ends_with_exit_code_2(tmp_path):
     assert done.returncode == 2
     assert "did you mean 'plant'?" in done.stderr
     assert "did you mean 'flush'?" in done.stderr
+
+
+@pytest.mark.parametrize(("command", "deployment"), [("run", "embedded"), ("notifier", "server")])
+def test_notification_route_to_no_boiler_starts_nothing(tmp_path, command, deployment):
+    """What `steam check` refuses, the services refuse too: exit code 2, with the line."""
+    (tmp_path / "plant.yaml").write_text(
+        "sites: [{name: mill}]\nboilers: [{name: b1, site: mill}]\n"
+    )
+    (tmp_path / "steam.yaml").write_text(
+        f"deployment: {deployment}\nnotifications:\n"
+        "  routes:\n    - {name: team, boilers: [b7], targets: [{url_env: TEAM}]}\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-m", "steam", command, "--config", str(tmp_path / "steam.yaml")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2, done.stderr
+    assert "steam.yaml:4: " in done.stderr
+    assert "no boiler 'b7'" in done.stderr
 
 
 def test_secret_comes_from_environment_or_file(tmp_path, monkeypatch):
@@ -129,10 +153,10 @@ def test_importing_the_processor_imports_no_numbers_library():
 
 
 def test_embedded_commands_need_no_server_library():
-    """With the embedded extra alone there is neither pika nor influxdb-client; the demo starts."""
+    """With the embedded extra alone there is no pika; the demo starts."""
     code = (
         "import sys\n"
-        "sys.modules['pika'] = sys.modules['influxdb_client'] = None\n"
+        "sys.modules['pika'] = None\n"
         "import steam.demo, steam.registry\n"
         "sys.argv = ['steam', 'demo', '--help']\n"
         "from steam.cli import main\n"
