@@ -1,8 +1,17 @@
 """What a broker hands over, and the port to it."""
 
+from enum import Enum
 from typing import Protocol
 
 import msgspec
+
+
+class Origin(Enum):
+    """Who sent a message, as the way it came proves it; a routing key proves nothing."""
+
+    DEVICE = "device"
+    OPERATOR = "operator"
+    EVALUATOR = "evaluator"
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
@@ -16,6 +25,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     routing_key: str
     body: bytes
     redelivered: bool = False
+    origin: Origin = Origin.DEVICE
 
 
 class Source(Protocol):

@@ -17,7 +17,7 @@ from bridge.records import AlarmEvent
 from bridge.topics import Kind, Topic
 from processor.backoff import Backoff
 from processor.counters import EvaluatorCounters
-from processor.delivery import Delivery, Source
+from processor.delivery import Delivery, Origin, Source
 from processor.evaluation import Evaluation, Outcome
 from processor.health import Loop
 from processor.placing import read
@@ -26,9 +26,6 @@ from processor.takeover import restore
 from store.port import Store
 
 log = structlog.get_logger(__name__)
-
-COMMANDS_KEY = "steam.commands"
-"""The routing key of what operators ask for."""
 
 LIVE_PERIOD = timedelta(milliseconds=250)
 HEARTBEAT_PERIOD = timedelta(seconds=10)
@@ -121,7 +118,7 @@ class Evaluator:
         newest_us = 0
         for delivery in deliveries:
             self._last = delivery.number
-            if delivery.routing_key == COMMANDS_KEY:
+            if delivery.origin is Origin.OPERATOR:
                 outcomes[self._command(delivery, now)] += 1
                 continue
             try:

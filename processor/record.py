@@ -12,16 +12,13 @@ from bridge.messages import Reason, Refused, TimeBounds
 from bridge.plant import Plant
 from bridge.records import AlarmEvent
 from processor.counters import RecorderCounters
-from processor.delivery import Delivery, Source
+from processor.delivery import Delivery, Origin, Source
 from processor.gathering import FlushRule, Gathered, Gathering
 from processor.health import Loop
 from processor.placing import Placed, Placement, bad_message
 from processor.writing import Worker, Writing
 
 log = structlog.get_logger(__name__)
-
-RESULTS_KEY = "steam.results"
-"""The routing key of what the evaluator made, on its way to the store."""
 
 _DRAIN_S = 20.0
 _EVENTS = msgspec.json.Decoder(list[AlarmEvent])
@@ -89,7 +86,7 @@ class Recorder:
         redelivered = sum(1 for delivery in deliveries if delivery.redelivered)
         self._counters.flow.receive(len(deliveries), redelivered)
         for delivery in deliveries:
-            if delivery.routing_key == RESULTS_KEY:
+            if delivery.origin is Origin.EVALUATOR:
                 placed = _results(delivery, bounds.now_us)
             else:
                 placed = self._placement.place(delivery, bounds)

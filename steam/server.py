@@ -6,6 +6,7 @@ from datetime import timedelta
 import structlog
 
 from bridge.clock import utc_now
+from bridge.topology import QueueName
 from processor.adapters.amqp_publisher import AmqpPublisher
 from processor.adapters.amqp_quarantine import AmqpQuarantine
 from processor.adapters.amqp_results import AmqpLiveOut, AmqpResults
@@ -26,8 +27,8 @@ from store.port import Store
 
 log = structlog.get_logger(__name__)
 
-RECORD_QUEUES = ["steam.record", "steam.results"]
-EVALUATE_QUEUES = ["steam.evaluate"]
+RECORD_QUEUES = [QueueName.RECORD.value, QueueName.RESULTS.value, QueueName.UNROUTED.value]
+EVALUATE_QUEUES = [QueueName.EVALUATE.value]
 
 
 class Processor:

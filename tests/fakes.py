@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from processor.delivery import Delivery
+from processor.delivery import Delivery, Origin
 from processor.results import PublishFailed
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -32,9 +32,16 @@ class FakeSource:
         self.connected = True
         self.connections = 1
 
-    def put(self, routing_key: str, body: bytes, *, redelivered: bool = False) -> int:
+    def put(
+        self,
+        routing_key: str,
+        body: bytes,
+        *,
+        redelivered: bool = False,
+        origin: Origin = Origin.DEVICE,
+    ) -> int:
         self.number += 1
-        self.waiting.append(Delivery(self.number, routing_key, body, redelivered))
+        self.waiting.append(Delivery(self.number, routing_key, body, redelivered, origin))
         return self.number
 
     def open(self) -> None:

@@ -9,14 +9,14 @@ from pika.adapters.blocking_connection import BlockingChannel, BlockingConnectio
 from pika.exceptions import AMQPError
 from pika.spec import Basic, BasicProperties
 
+from bridge.topology import COMMANDS_EXCHANGE
 from processor.backoff import Backoff
-from processor.delivery import Delivery
+from processor.delivery import Delivery, Origin
 
 log = structlog.get_logger(__name__)
 
-COMMANDS_EXCHANGE = "steam.commands"
-COMMANDS_KEY = "steam.commands"
-"""The routing key that operator commands are given here, whatever the sender wrote."""
+_ORIGINS = {COMMANDS_EXCHANGE: Origin.OPERATOR, "": Origin.EVALUATOR}
+"""By exchange: accounts of devices may publish to amq.topic alone, not to the default exchange."""
 
 _CHUNK = 200
 """How many deliveries one `fetch` gathers where more are there: a read from the socket holds ten."""
@@ -127,16 +127,18 @@ class AmqpSource:
         parameters = pika.URLParameters(self._url)
         parameters.client_properties = {"connection_name": self._name}
         try:
-            connection = BlockingConnection(parameters)
-            channel = connection.channel()
+            # Kept at once: what fails below must close it, or it would go on consuming.
+            self._connection = BlockingConnection(parameters)
+            channel = self._connection.channel()
             channel.basic_qos(prefetch_count=self._prefetch_count)
             self._channel_began = self._number
             for queue in self._queues:
                 channel.basic_consume(queue, self._on_message)
         except (AMQPError, OSError) as error:
             self._lose(_words(error))
+            self._arrived = []
             return
-        self._connection, self._channel = connection, channel
+        self._channel = channel
         self._connections += 1
         self._backoff.reset()
         if self._fault:
@@ -152,11 +154,12 @@ class AmqpSource:
     ) -> None:
         self._number += 1
         key = method.routing_key
-        if method.exchange == COMMANDS_EXCHANGE:
-            key = COMMANDS_KEY
-        elif isinstance(key, bytes):
+        if isinstance(key, bytes):
             key = key.decode("utf-8", "backslashreplace")
-        self._arrived.append(Delivery(self._number, key or "", body, bool(method.redelivered)))
+        origin = _ORIGINS.get(method.exchange, Origin.DEVICE)
+        self._arrived.append(
+            Delivery(self._number, key or "", body, bool(method.redelivered), origin)
+        )
 
     def _lose(self, words: str) -> None:
         self._disconnect()

@@ -10,8 +10,9 @@ import paho.mqtt.client as mqtt
 import structlog
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from bridge.live import COMMANDS_TOPIC
 from bridge.topics import routing_key_of
-from processor.delivery import Delivery
+from processor.delivery import Delivery, Origin
 
 log = structlog.get_logger(__name__)
 
@@ -158,7 +159,7 @@ class MqttSource:
             self._number += 1
             number = self._number
             self._unacknowledged.append((number, message.mid, message.qos))
-            self._arrived.append(
-                Delivery(number, routing_key_of(topic), bytes(message.payload), message.dup)
-            )
+            origin = Origin.OPERATOR if topic == COMMANDS_TOPIC else Origin.DEVICE
+            key, body = routing_key_of(topic), bytes(message.payload)
+            self._arrived.append(Delivery(number, key, body, message.dup, origin))
             self._ready.notify_all()

@@ -10,7 +10,8 @@ from bridge.records import AlarmState
 from device.steamlink import codec
 from processor.backoff import Backoff
 from processor.counters import EvaluatorCounters
-from processor.evaluate import COMMANDS_KEY, Evaluator
+from processor.delivery import Origin
+from processor.evaluate import Evaluator
 from processor.health import Health
 from store.errors import Unavailable
 from store.fake import FakeStore
@@ -125,7 +126,7 @@ def test_operator_acknowledges_an_alarm():
         id="c1", boiler="b1", definition="high_pressure", by="Ana", at_us=0, note="seen"
     )
 
-    bench.source.put(COMMANDS_KEY, encode_command(command))
+    bench.source.put("steam.commands", encode_command(command), origin=Origin.OPERATOR)
     bench.evaluator.turn(bench.stopping)
 
     event = bench.results.published[-1]
@@ -137,7 +138,7 @@ def test_bad_messages_and_bad_commands_are_counted_and_acknowledged():
     """What cannot be read harms nothing: the recorder keeps it, the evaluator goes on."""
     bench = Bench()
     bench.source.put(DATA_KEY, b"garbage")
-    bench.source.put(COMMANDS_KEY, b"garbage")
+    bench.source.put("steam.commands", b"garbage", origin=Origin.OPERATOR)
     bench.source.put("steam.v1.mill.ghost.data", data(1))
     bench.evaluator.turn(bench.stopping)
 

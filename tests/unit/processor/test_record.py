@@ -190,7 +190,7 @@ def test_results_refused_by_the_store_cost_no_reading():
     import msgspec
 
     from bridge.records import AlarmEvent, AlarmState
-    from processor.record import RESULTS_KEY
+    from processor.delivery import Origin
 
     class Store(ScriptedStore):
         def write(self, batch):
@@ -215,7 +215,7 @@ def test_results_refused_by_the_store_cost_no_reading():
     for seq in range(1, 6):
         bench.source.put(DATA_KEY, data(seq))
     results = msgspec.json.encode([event])
-    bench.source.put(RESULTS_KEY, results)
+    bench.source.put("steam.results", results, origin=Origin.EVALUATOR)
 
     bench.run()
 
