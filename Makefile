@@ -35,10 +35,6 @@ servers: ## Install the servers and the browser that the tests use
 test: servers venv ## Run all tests, on real servers
 	@$(RUN) -m pytest $(ARGS)
 
-.PHONY: test-dashboard
-test-dashboard: servers venv ## Run every browser test of the dashboard, beside the one on the demo
-	@STEAM_TEST_DASHBOARD=1 $(RUN) -m pytest tests/browser $(ARGS)
-
 .PHONY: test-influxdb2
 test-influxdb2: servers venv ## Run the InfluxDB tests once more on InfluxDB 2.7
 	@if [[ -z "$${INFLUXD2:-}" && -z "$${STEAM_TEST_INFLUXDB_URL:-}" && -x $(INFLUXDB2) ]]; then \

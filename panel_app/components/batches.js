@@ -25,9 +25,8 @@ function dayMap(state, point) {
     for (let minute = 0; minute < 60; minute++) {
       const index = hour * 60 + minute
       const rect = h("svg:rect", { x: columnX(minute), y, width: CELL.w, height: CELL.h, rx: 1.5, class: "st-cell", "data-minute": index })
-      const mark = h("svg:path", { class: "st-cell-mark", transform: `translate(${columnX(minute)} ${y})` })
-      cells.push({ rect, mark })
-      node.append(rect, mark)
+      cells.push({ rect, x: columnX(minute), y, mark: null })
+      node.append(rect)
     }
   }
   const at = (event) => {
@@ -122,7 +121,7 @@ export function render({ model }) {
     const rows = day.cells.map((cell) => cell[1]).sort((a, b) => a - b)
     const low = rows[Math.floor(rows.length * 0.02)] ?? 0
     const high = rows[Math.floor(rows.length * 0.98)] ?? 1
-    map.cells.forEach(({ rect, mark }, minute) => {
+    map.cells.forEach((drawn, minute) => {
       const cell = byMinute.get(minute)
       let name = "st-future", shape = ""
       if (cell) {
@@ -134,8 +133,12 @@ export function render({ model }) {
         name = "st-missing"
         shape = MARKS.missing
       } else if (minute < day.since) name = "st-before"
-      setAttribute(rect, "class", `st-cell ${name}`)
-      setAttribute(mark, "d", shape)
+      setAttribute(drawn.rect, "class", `st-cell ${name}`)
+      if (shape && !drawn.mark) {
+        drawn.mark = h("svg:path", { class: "st-cell-mark", transform: `translate(${drawn.x} ${drawn.y})` })
+        drawn.rect.after(drawn.mark)
+      }
+      if (drawn.mark) setAttribute(drawn.mark, "d", shape)
     })
   }
   const drawFigures = () => {

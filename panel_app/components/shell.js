@@ -224,16 +224,25 @@ function tick(state, parts, live, heardMs) {
   for (const node of parts.banner.node.querySelectorAll("[data-since]")) setText(node, age(now - Number(node.dataset.since)))
 }
 
+/* BokehJS drops the models of a page that was left once nothing has changed for 30 s, which
+   here is never: it is told to look, or the models of every page ever shown would pile up. */
+function forgetOldModels() {
+  for (const shown of window.Bokeh?.documents ?? []) shown.freeze_all_models(() => {})
+}
+
 export function render({ model, el }) {
   const send = (message) => model.send_msg(message)
   const root = h("div", { class: "st-shell" })
   let state, parts
   let live = { link: {}, sites: [], alarms: [], boilers: [], pending: [] }
   let heardMs = Date.now()
+  let forgetting
 
   const build = () => {
     state = parse(model.state)
     if (!state.pages) return
+    clearTimeout(forgetting)
+    forgetting = setTimeout(forgetOldModels, 2000)
     document.documentElement.lang = state.lang
     document.documentElement.classList.add("st-started")
     document.title = `${state.title} · Steam`
@@ -287,6 +296,7 @@ export function render({ model, el }) {
   window.addEventListener("resize", resize)
   model.on("remove", () => {
     clearInterval(beat)
+    clearTimeout(forgetting)
     window.removeEventListener("resize", resize)
     window.removeEventListener("steam-say", forward)
     window.removeEventListener("steam-go", navigate)

@@ -64,6 +64,18 @@ class FakePlantFeed:
             self._thread.join(5)
             self._thread = None
 
+    def calm(self) -> None:
+        """Forget every override, alarm and event; all is normal from now on."""
+        with self._lock:
+            self._values.clear()
+            self._bad.clear()
+            self._silent_since_us.clear()
+            self._alarms.clear()
+            self.events.clear()
+        if self._thread is None:
+            self.open()
+        self.step()
+
     def set_value(self, boiler: str, metric: str, value: float) -> None:
         """Show this value from now on."""
         with self._lock:
@@ -237,6 +249,11 @@ class FakeCommands:
         self.sent: list[AcknowledgeAlarm] = []
         self.failure = ""
         self.lost = False
+
+    def renew(self) -> None:
+        """Reach the feed again, with nothing sent yet."""
+        self.sent.clear()
+        self.failure, self.lost = "", False
 
     def acknowledge(self, command: AcknowledgeAlarm) -> None:
         """Change the live state of the feed, or raise CommandFailed."""

@@ -24,8 +24,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 class Acknowledging:
     """The acknowledgements that one session has asked for and not yet seen."""
 
-    def __init__(self, unconfirmed: str) -> None:
-        self._unconfirmed = unconfirmed
+    def __init__(self) -> None:
         self._pending: dict[Key, Pending] = {}
 
     @property
@@ -54,8 +53,11 @@ class Acknowledging:
         """The operator has read the error."""
         self._pending.pop((boiler, definition), None)
 
-    def settle(self, snapshot: LiveSnapshot, now_us: int) -> bool:
-        """Drop what the live values confirm, fail what is overdue; whether anything changed."""
+    def settle(self, snapshot: LiveSnapshot, now_us: int, unconfirmed: str) -> bool:
+        """Drop what the live values confirm; whether anything changed.
+
+        What is overdue has failed, and `unconfirmed` says so to the operator.
+        """
         before = dict(self._pending)
         states = {
             (boiler.boiler, alarm.definition): alarm.state
@@ -67,5 +69,5 @@ class Acknowledging:
             if states.get(key, AlarmState.NORMAL) in (AlarmState.ACKED, AlarmState.NORMAL):
                 del self._pending[key]
             elif not pending.error and now_us - pending.since_us > CONFIRMED_WITHIN_S * 1e6:
-                self.fail(*key, self._unconfirmed)
+                self.fail(*key, unconfirmed)
         return before != self._pending

@@ -78,7 +78,7 @@ class Session:
         self._plant = house.plant()
         self._route = route_of(search, self._plant)
         self._translator = translator_of(self._route.lang, house.language)
-        self._acknowledging = Acknowledging(self._translator.texts.unconfirmed)
+        self._acknowledging = Acknowledging()
         self._wakeup = Wakeup(house.hub, document.add_next_tick_callback, self.tick)
         self._page: Page | None = None
         self._pages = 0
@@ -130,7 +130,7 @@ class Session:
         house = self._house
         snapshot = house.hub.snapshot()
         now_us = to_us(house.clock())
-        self._acknowledging.settle(snapshot, now_us)
+        self._acknowledging.settle(snapshot, now_us, self._translator.texts.unconfirmed)
         with batched(self._document):
             plant = house.plant()
             if plant is not self._plant:
@@ -277,7 +277,6 @@ class Session:
     def _speak(self, language: str) -> None:
         self._translator = translator_of(language, self._house.language)
         route = msgspec.structs.replace(self._route, lang=self._translator.language)
-        self._acknowledging = Acknowledging(self._translator.texts.unconfirmed)
         self._replace_route(route)
         self._go(route)
 

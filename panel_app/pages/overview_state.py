@@ -154,10 +154,14 @@ def overview_live(
 
 
 class Ages(msgspec.Struct, frozen=True, kw_only=True):
-    """From which age (seconds) values are late, and from which stale."""
+    """From which age (seconds) values are late, and from which stale.
+
+    A page that hears nothing from the server for `silent_s` has lost it (heartbeat: 2 s).
+    """
 
     late_s: float = 5.0
     stale_s: float = 10.0
+    silent_s: float = 6.5
 
     def freshness(self, at_us: int, now_us: int) -> Freshness:
         """What a value of that time is worth now; 0 is no value."""

@@ -11,9 +11,6 @@ from panel_app.pages.alarm_rows import AlarmRow, alarm_rows, alarm_title, boiler
 from panel_app.pages.overview_state import Ages, Freshness, newest_us
 from panel_app.route import PAGES, Route
 
-SILENT_MS = 6_500
-"""A page that hears nothing from the server for so long has lost it (heartbeat: 2 s)."""
-
 _LANGUAGE_NAMES = {"pt-BR": ("PT", "Português"), "en": ("EN", "English")}
 
 
@@ -58,7 +55,7 @@ class ShellState(msgspec.Struct, frozen=True, kw_only=True):
     alarms_search: str
     late_ms: int
     stale_ms: int
-    silent_ms: int = SILENT_MS
+    silent_ms: int
 
 
 class LinkLive(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +140,7 @@ def shell_state(plant: Plant, translator: Translator, route: Route, ages: Ages) 
         alarms_search=Route(page="alarms", lang=lang).search,
         late_ms=round(ages.late_s * 1000),
         stale_ms=round(ages.stale_s * 1000),
+        silent_ms=round(ages.silent_s * 1000),
     )
 
 

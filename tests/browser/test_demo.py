@@ -6,9 +6,8 @@ import sys
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-from tests.browser.chromium import ARGUMENTS
 from tests.servers.ports import free_port
 from tests.system.rig import ROOT
 
@@ -37,27 +36,26 @@ def demo():
 
 
 @pytest.fixture
-def page(chromium, demo):
+def page(browser, demo):
     """A page on the demo; no console error, and no request that leaves the origin, is forgiven."""
     faults = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(chromium), args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1366, "height": 768})
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
-        page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
-        page.on("request", lambda r: faults.append(r.url) if _leaves(r.url, demo) else None)
-        for _ in range(100):
-            try:
-                page.goto(demo)
-                break
-            except Exception as error:
-                if "ERR_CONNECTION_REFUSED" not in str(error):
-                    raise
-                page.wait_for_timeout(300)
-        faults.clear()
-        yield page
-        browser.close()
+    context = browser.new_context(viewport={"width": 1366, "height": 768})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
+    page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
+    page.on("request", lambda r: faults.append(r.url) if _leaves(r.url, demo) else None)
+    for _ in range(200):
+        try:
+            page.goto(demo)
+            break
+        except Exception as error:
+            if "ERR_CONNECTION_REFUSED" not in str(error):
+                raise
+            page.wait_for_timeout(100)
+    faults.clear()
+    yield page
+    context.close()
     assert faults == []
 
 
@@ -68,20 +66,19 @@ def _leaves(url, origin):
 
 def test_operator_sees_values_change_and_acknowledges_the_alarm(page):
     """A tile's value changes, the fault's alarm appears, and a click acknowledges it."""
-    expect.set_options(timeout=PATIENCE_MS)
     value = page.locator('.st-row[data-boiler="caldeira-1"][data-metric="steam_flow"] .st-value')
-    expect(value).to_have_text(re.compile(r"\d+,\d+"))
+    expect(value).to_have_text(re.compile(r"\d+,\d+"), timeout=PATIENCE_MS)
     first = value.inner_text()
-    expect(value).not_to_have_text(first)
+    expect(value).not_to_have_text(first, timeout=PATIENCE_MS)
 
     page.locator('.st-rail-page[data-page="alarms"]').click()
     row = page.locator('.st-active-row[data-alarm="water_level_lo"][data-boiler="caldeira-1"]')
-    expect(row).to_have_attribute("data-state", "UNACK")
+    expect(row).to_have_attribute("data-state", "UNACK", timeout=PATIENCE_MS)
     row.locator(".st-ack").click()
     _name_the_operator(page)
 
-    expect(row).to_have_attribute("data-state", "ACKED")
-    expect(page.locator(".st-journal-row", has_text="Ana").first).to_be_visible()
+    expect(row).to_have_attribute("data-state", "ACKED", timeout=PATIENCE_MS)
+    expect(page.locator(".st-journal-row", has_text="Ana").first).to_be_visible(timeout=PATIENCE_MS)
 
 
 def _name_the_operator(page):

@@ -23,10 +23,15 @@ class Watch:
         return self
 
     def __exit__(self, *failed: object) -> None:
-        for context in self._contexts:
-            context.close()
+        self.close()
         if failed[0] is None:
             assert self.faults == [], self.faults
+
+    def close(self) -> None:
+        """Close every page."""
+        for context in self._contexts:
+            context.close()
+        self._contexts.clear()
 
     def open(
         self, url: str, *, on_frame: Callable[[object], object] | None = None, live: bool = True

@@ -22,7 +22,7 @@ class Bench:
         self.hub = LiveHub(clock)
         self.feed = FakePlantFeed(self.hub, fake_plant(), clock=clock)
         self.commands = FakeCommands(self.feed)
-        self.acknowledging = Acknowledging("not confirmed")
+        self.acknowledging = Acknowledging()
 
     def raise_alarm(self, state=AlarmState.UNACK):
         self.feed.alarm("caldeira-1", "low-water", state)
@@ -38,7 +38,7 @@ class Bench:
 
     def settle(self, after_s=0.0):
         self.now_us += round(after_s * 1e6)
-        return self.acknowledging.settle(self.hub.snapshot(), self.now_us)
+        return self.acknowledging.settle(self.hub.snapshot(), self.now_us, "not confirmed")
 
 
 @pytest.fixture
