@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from bridge.live import LiveDevice
-from bridge.messages import Birth, Data, Diag, Event, State
+from bridge.messages import MAX_SEQ, Birth, Data, Diag, Event, State
 from processor.alarms.compiled import DeviceWatch
 from processor.alarms.engine import Engine, Hold
 from processor.alarms.order import FRONT, HOLD_US, MAX_HELD, DeviceOrder, Gap, Held, Place
@@ -110,6 +110,7 @@ class FollowedDevice:
         while (item := self.order.give_up(before_us)) is not None:
             self._judge_held(item)
             self._release()
+        self._shed()
 
     def _go_to_boot(self, boot: int, seq: int) -> None:
         if self.order.boot < 0:
@@ -207,10 +208,11 @@ class FollowedDevice:
     def _note_event(self, event: Event) -> None:
         if event.ev != "loss":
             return
-        first, last = event.d.get("from"), event.d.get("to")
-        boot = event.d.get("boot", event.b)
-        if type(first) is int and type(last) is int and type(boot) is int:
+        first, last = _seq(event.d.get("from")), _seq(event.d.get("to"))
+        boot = _seq(event.d.get("boot", event.b))
+        if first is not None and last is not None and boot is not None:
             self._end(self.order.lose(boot, first, last))
+            self._shed()
 
     # -- take-over and change
 
@@ -252,3 +254,8 @@ class FollowedDevice:
             lost=self.order.lost,
             firmware=self._firmware,
         )
+
+
+def _seq(told: object) -> int | None:
+    """A number of a boot or message as a device tells it; None where it can be none."""
+    return told if type(told) is int and 0 <= told <= MAX_SEQ else None

@@ -86,9 +86,11 @@ def birth(boot=1, conn=1, up=0, clock=2, oldest=None, firmware="1.0") -> Birth:
     )
 
 
-def loss(seq: int, first: int, last: int, boot: int = 1) -> Event:
-    """A loss event."""
+def loss(seq: int, first: int, last: int, boot: int = 1, of_boot: int | None = None) -> Event:
+    """A loss event, of messages of its own boot or of another."""
     body = {"from": first, "to": last, "count": last - first + 1}
+    if of_boot is not None:
+        body["boot"] = of_boot
     return Event(v=1, b=boot, n=seq, up=0, t=START_MS + seq * 1000, ev="loss", d=body)
 
 

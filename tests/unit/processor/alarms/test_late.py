@@ -2,11 +2,13 @@
 
 import pytest
 
+from bridge.messages import Event
 from bridge.records import AlarmState
 from processor.alarms.order import MAX_GAPS
 from tests.unit.processor.alarms.sending import (
     LEVEL,
     PRESSURE,
+    START_MS,
     Sender,
     data,
     definition,
@@ -264,6 +266,31 @@ def test_late_bad_reading_stops_the_late_timer():
     sender.hist(data(7, (11.0,)), at=12)
 
     assert found(sender) == [("hi", UNACK, 7, True), ("hi", RTN_UNACK, 8, True)]
+
+
+def test_late_loss_reports_of_every_other_message_keep_a_bounded_number_of_gaps():
+    """A device that reports its losses one by one, for ever, does not fill the memory."""
+    sender = Sender(plant_with(definition()))
+    sender.readings(9.0)
+    for seq in range(1, 201):
+        sender.send(loss(seq, 5 + 2 * seq, 5 + 2 * seq, boot=2, of_boot=1), at=2)
+
+    order = sender.evaluation._devices["d1"].order
+
+    assert order.lost == 200
+    assert len(order.gaps) <= MAX_GAPS
+
+
+@pytest.mark.parametrize(("first", "last"), [(-5, 3), (2, 2**32), (2, 10**30), (True, 3), (2, 3.0)])
+def test_late_loss_report_beyond_any_number_is_left_out(first, last):
+    """Numbers that no message can carry count nothing."""
+    sender = Sender(plant_with(definition()))
+    sender.readings(9.0)
+    told = {"from": first, "to": last, "boot": 0}
+
+    sender.send(Event(v=1, b=1, n=2, up=0, t=START_MS, ev="loss", d=told))
+
+    assert sender.device().lost == 0
 
 
 def test_late_loss_report_ends_the_gap():
