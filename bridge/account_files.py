@@ -8,11 +8,9 @@ from bridge.accounts import (
     AccountFault,
     DeviceAccount,
     MqttAccess,
-    Service,
     device_access,
     device_of_topics,
     new_password,
-    service_access,
 )
 from bridge.edited_file import locked, replace_text
 
@@ -32,7 +30,7 @@ def read_access(acl_file: Path) -> list[MqttAccess]:
 
 
 class AccountFiles:
-    """Keeps accounts in two files; implements DeviceAccounts and ServiceAccounts.
+    """Keeps accounts in two files; implements DeviceAccounts.
 
     Other accounts and comments in the files stay. `hashed` gives what the password file holds of
     a password; `told` makes the broker read its files again, and returns what is left to do.
@@ -94,10 +92,6 @@ class AccountFiles:
         names = self._names()
         found = (device_of_topics(access) for access in _sections(self._acl()))
         return sorted(account for account in found if account and account.device in names)
-
-    def put_service(self, service: Service) -> str:
-        """Make the account of one of Steam's programs, or give it a new password."""
-        return self.put(service_access(service))
 
     def put(self, access: MqttAccess) -> str:
         """Make an account, or give it a new password and today's topics; returns the password."""

@@ -41,6 +41,11 @@ class Service(StrEnum):
     GATEWAY = "steam-gateway"
     TOPOLOGY = "steam-topology"
     ACCOUNTS = "steam-accounts"
+    DESK = "steam-desk"
+
+
+EMBEDDED = "steam-embedded"
+"""The one account of Steam's programs at a broker that knows MQTT only: they are one process."""
 
 
 class Permission(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,13 +115,6 @@ class DeviceAccounts(Protocol):
         """The accounts that there are, sorted."""
 
 
-class ServiceAccounts(Protocol):
-    """The accounts of Steam's own programs at one broker."""
-
-    def put_service(self, service: Service) -> str:
-        """Make an account, or give it a new password; returns the password, told only now."""
-
-
 def new_password() -> str:
     """A random password of 192 bits."""
     return secrets.token_urlsafe(24)
@@ -130,7 +128,7 @@ def check_device_name(site: str, device: str) -> None:
                 f"{name!r} is no name of a {what}: a-z, 0-9, _ and -, beginning with a letter or "
                 "digit, at most 32 characters"
             )
-    if device in set(Service):
+    if device in {*Service, EMBEDDED}:
         raise AccountFault(f"{device!r} is the account of a service; give the device another name")
 
 
@@ -160,21 +158,23 @@ def device_access(site: str, device: str) -> MqttAccess:
     )
 
 
-def service_access(service: Service) -> MqttAccess:
-    """What one of Steam's own programs may do at a broker that knows MQTT only."""
+def embedded_access() -> MqttAccess:
+    """What Steam itself may do at a broker that knows MQTT only.
+
+    It consumes what devices send, shows live values, sends and hears commands, and sends
+    a quarantined, simulated or recorded message as its device would.
+    """
     commands = command_topic("+", "+")
-    publish, subscribe = {
-        Service.PROCESSOR: (
-            (commands, live_topic("+")),
-            (telemetry_filter(), COMMANDS_TOPIC),
+    return MqttAccess(
+        name=EMBEDDED,
+        publish=(
+            commands,
+            live_topic("+"),
+            COMMANDS_TOPIC,
+            *(Topic("+", "+", kind).mqtt for kind in DEVICE_KINDS),
         ),
-        Service.PANEL: ((COMMANDS_TOPIC,), (live_topic("+"),)),
-        Service.GATEWAY: (
-            tuple(Topic("+", "+", kind).mqtt for kind in DEVICE_KINDS),
-            (commands,),
-        ),
-    }.get(service, ((), ()))
-    return MqttAccess(name=service.value, publish=publish, subscribe=subscribe)
+        subscribe=(telemetry_filter(), COMMANDS_TOPIC, live_topic("+")),
+    )
 
 
 def device_of_topics(access: MqttAccess) -> DeviceAccount | None:
@@ -269,6 +269,14 @@ _ACCOUNTS = Account(
     permission=Permission(),
     tags=("administrator",),
 )
+_DESK = Account(
+    # A message from quarantine is sent again as its device sent it.
+    name=Service.DESK.value,
+    permission=Permission(
+        write=_one_of(MQTT_EXCHANGE), read=_one_of(QueueName.QUARANTINE, QueueName.DEAD)
+    ),
+    topic_permissions=(TopicPermission(write=f"{_ANY_DEVICE}{_SENDS}$"),),
+)
 _SERVICES = {
     Service.PROCESSOR: _PROCESSOR,
     Service.NOTIFIER: _NOTIFIER,
@@ -276,4 +284,5 @@ _SERVICES = {
     Service.GATEWAY: _GATEWAY,
     Service.TOPOLOGY: _TOPOLOGY,
     Service.ACCOUNTS: _ACCOUNTS,
+    Service.DESK: _DESK,
 }

@@ -126,7 +126,7 @@ def read(delivery: Delivery, plant: Plant) -> tuple[Topic, Message]:
     if plant.device(topic.site, topic.device) is None:
         detail = (
             f"device {topic.device!r} of site {topic.site!r} is not in plant.yaml; "
-            f"`steam device adopt {topic.site} {topic.device}` takes it in"
+            f"`steam device adopt {topic.site} {topic.device} --boiler NAME` takes it in"
         )
         raise Refused(Reason.UNKNOWN_DEVICE, detail)
     return topic, decode(topic.kind, delivery.body)

@@ -1,11 +1,13 @@
 """Messages that cannot be taken in, kept whole with the reason, and the port to their place."""
 
+from collections.abc import Callable
 from hashlib import blake2s
 from typing import Protocol
 
 import msgspec
 
 from bridge.messages import Reason
+from bridge.topics import BadTopic, parse_routing_key
 
 
 class BadMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +18,14 @@ class BadMessage(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
     detail: str
     at_us: int
+
+    @property
+    def device(self) -> str:
+        """The device that its topic names, or "" where the topic is wrong."""
+        try:
+            return parse_routing_key(self.routing_key).device
+        except BadTopic:
+            return ""
 
     @property
     def id(self) -> str:
@@ -30,8 +40,11 @@ class Desk(Protocol):
     def messages(self, limit: int = 1000) -> list[BadMessage]:
         """The messages in quarantine, oldest first."""
 
-    def retry(self, identity: str) -> BadMessage | None:
-        """Publish the message again as it first came, then remove it; None: no such id."""
+    def retry(self, wanted: Callable[[BadMessage], bool]) -> int:
+        """Publish the wanted messages again as they first came, oldest first, and remove them.
+
+        Each is removed once the broker has it. Returns how many; raises BrokerError.
+        """
 
     def drop(self, identity: str) -> BadMessage | None:
         """Remove a message for good; None: no such id."""

@@ -1,75 +1,80 @@
 """The quarantine of the deployment, as `steam quarantine` works on it."""
 
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from bridge.broker import BrokerUnavailable
 from processor.adapters.sqlite_quarantine import SqliteQuarantine
 from processor.quarantine import BadMessage, Desk
-from steam.settings import Mqtt, Settings
+from steam.links import MqttAddress, mqtt_address
+from steam.settings import Settings
 
 QUARANTINE_FILE = "quarantine.sqlite"
 _CONFIRM_WITHIN_S = 10.0
 
 
 class EmbeddedDesk:
-    """Messages in SQLite, published again over MQTT; a context manager."""
+    """Messages in SQLite, published again over MQTT; implements Desk."""
 
-    def __init__(self, quarantine: SqliteQuarantine, settings: Mqtt) -> None:
+    def __init__(self, quarantine: SqliteQuarantine, broker: MqttAddress) -> None:
         self._quarantine = quarantine
-        self._mqtt = settings
-
-    def __enter__(self) -> Self:
-        self._quarantine.open()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._quarantine.close()
+        self._broker = broker
 
     def messages(self, limit: int = 1000) -> list[BadMessage]:
         """The messages in quarantine, oldest first."""
         return self._quarantine.messages(limit)
 
-    def retry(self, identity: str) -> BadMessage | None:
-        """Publish the message again as it first came, then remove it."""
-        for message in self._quarantine.messages(-1):
-            if message.id == identity:
-                _publish(self._mqtt, message)
-                return self._quarantine.drop(identity)
-        return None
+    def retry(self, wanted: Callable[[BadMessage], bool]) -> int:
+        """Publish the wanted messages again, each removed once the broker has it."""
+        messages = [message for message in self._quarantine.messages(-1) if wanted(message)]
+        if messages:
+            with _connected(self._broker) as client:
+                for message in messages:
+                    _publish(client, self._broker, message)
+                    self._quarantine.drop(message.id)
+        return len(messages)
 
     def drop(self, identity: str) -> BadMessage | None:
         """Remove a message for good."""
         return self._quarantine.drop(identity)
 
 
-def _publish(settings: Mqtt, message: BadMessage) -> None:
-    where = f"MQTT broker at {settings.host}:{settings.port}"
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
-    if settings.username:
-        password = settings.password.read("mqtt.password") if settings.password else None
-        client.username_pw_set(settings.username, password)
+@contextmanager
+def _connected(broker: MqttAddress) -> Iterator[mqtt.Client]:
+    client = broker.client()
     try:
-        client.connect(settings.host, settings.port, keepalive=20)
+        client.connect(broker.host, broker.port, keepalive=20)
         client.loop_start()
-        sent = client.publish(message.routing_key.replace(".", "/"), message.body, qos=1)
-        sent.wait_for_publish(_CONFIRM_WITHIN_S)
-        if not sent.is_published():
-            raise BrokerUnavailable(f"{where} did not acknowledge; the message stays in quarantine")
+        yield client
     except (OSError, ValueError, RuntimeError) as error:
-        raise BrokerUnavailable(f"{where}: {error}; the message stays in quarantine") from None
+        text = f"{broker}: {error}; what was not sent stays in quarantine"
+        raise BrokerUnavailable(text) from None
     finally:
         client.disconnect()
         client.loop_stop()
 
 
-def desk_of(settings: Settings) -> Desk:
+def _publish(client: mqtt.Client, broker: MqttAddress, message: BadMessage) -> None:
+    sent = client.publish(message.routing_key.replace(".", "/"), message.body, qos=1)
+    sent.wait_for_publish(_CONFIRM_WITHIN_S)
+    if not sent.is_published():
+        raise BrokerUnavailable(f"{broker} did not acknowledge; the rest stays in quarantine")
+
+
+@contextmanager
+def desk_of(settings: Settings) -> Iterator[Desk]:
     """The desk of the deployment; raises MissingSecret."""
     if settings.deployment == "server":
         from processor.adapters.amqp_desk import AmqpDesk
+        from steam.broker import desk_url
 
-        return AmqpDesk(settings.amqp.url.read("amqp.url"))
+        yield AmqpDesk(desk_url(settings))
+        return
     quarantine = SqliteQuarantine(settings.data_path / QUARANTINE_FILE)
-    return EmbeddedDesk(quarantine, settings.mqtt).__enter__()
+    quarantine.open()
+    try:
+        yield EmbeddedDesk(quarantine, mqtt_address(settings))
+    finally:
+        quarantine.close()

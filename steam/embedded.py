@@ -8,7 +8,7 @@ from typing import Self, cast
 
 import structlog
 
-from bridge.accounts import Service
+from bridge.accounts import embedded_access
 from bridge.clock import utc_now
 from bridge.inner_accounts import inner_accounts
 from bridge.live import COMMANDS_TOPIC
@@ -34,6 +34,7 @@ from processor.writing import Writing
 from steam.desk import QUARANTINE_FILE
 from steam.housekeeping import Prunable, pruning
 from steam.inner_broker import ACCESS_FILE, GUARANTEE, PASSWORDS_FILE, InnerBroker
+from steam.links import mqtt_address, own_password_file
 from steam.loops import Loops
 from steam.notifying import notifier_of
 from steam.plant_watch import PlantWatch
@@ -44,7 +45,6 @@ from store.port import Store
 log = structlog.get_logger(__name__)
 
 OUTBOX_FILE = "outbox.sqlite"
-_ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _OUTSIDE_GUARANTEE = (
     "broker outside the process: what it acknowledged waits there while Steam is down, "
     "provided it keeps persistent sessions (bridge/mosquitto/mosquitto.conf does)"
@@ -73,7 +73,6 @@ class Embedded:
         self._open_browser = open_browser
         self._health = Health()
         self._rng = random.Random()
-        self._passwords: dict[Service, str] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -101,7 +100,7 @@ class Embedded:
         self._start_health(stack)
         stack.callback(self.loops.join)
         self.loops.start("notify", notifier.run)
-        self.loops.start("housekeeping", pruning(cast("Prunable", self.store), utc_now))
+        self.loops.start("housekeeping", pruning([cast("Prunable", self.store), outbox], utc_now))
         self.loops.start("record", self._recorder().run)
         self.loops.start("evaluate", self._evaluator(outbox, notifier).run)
         self._start_dashboard(stack)
@@ -113,10 +112,13 @@ class Embedded:
             return
         loopback = mqtt.host in ("127.0.0.1", "::1", "localhost")
         folder = None if loopback else self.settings.data_path
+        own = own_password_file(self.settings)
+        own.unlink(missing_ok=True)
         if folder is not None:
             files = inner_accounts(folder / PASSWORDS_FILE, folder / ACCESS_FILE)
-            for service in (Service.PROCESSOR, Service.PANEL):
-                self._passwords[service] = files.put_service(service)
+            own.touch(mode=0o600)
+            own.write_text(files.put(embedded_access()), encoding="ascii")
+            stack.callback(own.unlink, missing_ok=True)
         stack.enter_context(InnerBroker(mqtt.host, mqtt.port, folder))
         log.info(GUARANTEE)
 
@@ -132,8 +134,10 @@ class Embedded:
     def _start_dashboard(self, stack: ExitStack) -> None:
         panel = self.settings.panel
         hub = LiveHub()
-        host, port, username, password = self._broker_address(Service.PANEL)
-        feed = MqttLive(hub, host, port, username=username, password=password)
+        broker = mqtt_address(self.settings)
+        feed = MqttLive(
+            hub, broker.host, broker.port, username=broker.username, password=broker.password
+        )
         history = History(self.store)
         stack.callback(history.close)
         dashboard = Dashboard(
@@ -153,19 +157,6 @@ class Embedded:
         stack.callback(dashboard.stop)
         self.url = dashboard.url
 
-    def _broker_address(self, service: Service) -> tuple[str, int, str | None, str | None]:
-        """Host, port, user and password of the MQTT broker; raises MissingSecret.
-
-        The broker inside gets new passwords for our own accounts at every start.
-        """
-        mqtt = self.settings.mqtt
-        if mqtt.broker == "inside":
-            host = mqtt.host if mqtt.host not in _ANY_ADDRESS else "127.0.0.1"
-            password = self._passwords.get(service)
-            return host, mqtt.port, service.value if password else None, password
-        password = mqtt.password.read("mqtt.password") if mqtt.password else None
-        return mqtt.host, mqtt.port, mqtt.username or None, password
-
     def _notifier(self, outbox: SqliteOutbox) -> Notifier:
         counters = self.counters.notify
         assert counters is not None  # noqa: S101 - made in __init__
@@ -174,14 +165,14 @@ class Embedded:
         return notifier_of(self.settings, self.plant, outbox, ledger, counters, loop)
 
     def _source(self, topic_filters: list[str], role: str) -> MqttSource:
-        host, port, username, password = self._broker_address(Service.PROCESSOR)
+        broker = mqtt_address(self.settings)
         return MqttSource(
-            host,
-            port,
+            broker.host,
+            broker.port,
             topic_filters,
             client_id=f"steam-{role}",
-            username=username,
-            password=password,
+            username=broker.username,
+            password=broker.password,
         )
 
     def _recorder(self) -> Recorder:
@@ -214,9 +205,13 @@ class Embedded:
         counters = self.counters.evaluate
         assert counters is not None  # noqa: S101 - made in __init__
         source = self._source([telemetry_filter(), COMMANDS_TOPIC], "evaluate")
-        host, port, username, password = self._broker_address(Service.PROCESSOR)
+        broker = mqtt_address(self.settings)
         live_out = MqttLiveOut(
-            host, port, client_id="steam-live", username=username, password=password
+            broker.host,
+            broker.port,
+            client_id="steam-live",
+            username=broker.username,
+            password=broker.password,
         )
         evaluator = Evaluator(
             source,

@@ -4,17 +4,15 @@ import threading
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from bridge.broker import BrokerRefused, BrokerUnavailable
-from steam.settings import Mqtt
+from steam.links import MqttAddress
 
 _WITHIN_S = 5.0
 
 
-def probe(settings: Mqtt) -> str:
+def probe(broker: MqttAddress) -> str:
     """Connect once and leave; raises BrokerUnavailable or BrokerRefused."""
-    where = f"MQTT broker at {settings.host}:{settings.port}"
     answered = threading.Event()
     reasons: list[Any] = []
 
@@ -24,21 +22,18 @@ def probe(settings: Mqtt) -> str:
         reasons.append(reason)
         answered.set()
 
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
+    client = broker.client()
     client.on_connect = on_connect
-    if settings.username:
-        password = settings.password.read("mqtt.password") if settings.password else None
-        client.username_pw_set(settings.username, password)
     try:
-        client.connect(settings.host, settings.port, keepalive=10)
+        client.connect(broker.host, broker.port, keepalive=10)
         client.loop_start()
         if not answered.wait(_WITHIN_S):
-            raise BrokerUnavailable(f"{where} does not answer; is it an MQTT broker?")
+            raise BrokerUnavailable(f"{broker} does not answer; is it an MQTT broker?")
     except OSError as error:
-        raise BrokerUnavailable(f"{where}: {error}; is it up, is the address right?") from None
+        raise BrokerUnavailable(f"{broker}: {error}; is it up, is the address right?") from None
     finally:
         client.disconnect()
         client.loop_stop()
     if reasons[0].is_failure:
-        raise BrokerRefused(f"{where} refuses the account: {reasons[0]}; check user and password")
-    return f"{where} takes the account"
+        raise BrokerRefused(f"{broker} refuses the account: {reasons[0]}; check user and password")
+    return f"{broker} takes the account"

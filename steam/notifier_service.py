@@ -10,6 +10,7 @@ from processor.counters import Counters, NotifierCounters
 from processor.health import Health, HealthServer
 from processor.notifier.service import Notifier
 from processor.notifier.sqlite_ledger import SqliteLedger
+from steam.broker import amqp_url
 from steam.loops import Loops
 from steam.notifying import notifier_of
 from steam.plant_watch import PlantWatch
@@ -22,7 +23,7 @@ _PREFETCH = 20_000
 def amqp_notifier(settings: Settings, counters: NotifierCounters, health: Health) -> Notifier:
     """The notifier on queue steam.alarms; raises SettingsError or MissingSecret."""
     source = AmqpSource(
-        settings.amqp.url.read("amqp.url"),
+        amqp_url(settings),
         [ALARMS_QUEUE],
         prefetch_count=_PREFETCH,
         backoff=Backoff(0.2, 15, random.Random()),

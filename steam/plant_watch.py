@@ -10,7 +10,8 @@ from bridge.settings_file import SettingsError
 
 log = structlog.get_logger(__name__)
 
-_LOOK_EVERY_S = 2.0
+LOOK_EVERY_S = 2.0
+"""How soon a changed plant.yaml is seen, at the latest, while anything happens."""
 
 
 class PlantWatch:
@@ -20,12 +21,12 @@ class PlantWatch:
         self._path = path
         self._plant = load_plant(path)
         self._seen = self._stamp()
-        self._look_at = time.monotonic() + _LOOK_EVERY_S
+        self._look_at = time.monotonic() + LOOK_EVERY_S
 
     def __call__(self) -> Plant:
         """The plant; looks at the file at most every two seconds."""
         if time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + _LOOK_EVERY_S
+            self._look_at = time.monotonic() + LOOK_EVERY_S
             self._look()
         return self._plant
 

@@ -1,5 +1,8 @@
 """The devices of the plant at the broker of the deployment."""
 
+from pathlib import Path
+
+from bridge.account_files import AccountFiles
 from bridge.clock import utc_now
 from bridge.devices import Devices, NoRoutes
 from bridge.inner_accounts import inner_accounts
@@ -12,11 +15,19 @@ def devices_of(settings: Settings) -> Devices:
     """What adds, adopts and revokes devices; raises MissingSecret."""
     if settings.deployment == "server":
         from bridge.rabbitmq.accounts import RabbitAccounts
-        from steam.broker import management_of, topology_of
+        from steam.broker import accounts_management_of, topology_of
 
-        accounts = RabbitAccounts(management_of(settings))
+        accounts = RabbitAccounts(accounts_management_of(settings))
         return Devices(settings.plant_path, accounts, topology_of(settings), utc_now)
-    settings.data_path.mkdir(parents=True, exist_ok=True)
-    files = (settings.data_path / PASSWORDS_FILE, settings.data_path / ACCESS_FILE)
-    make = inner_accounts if settings.mqtt.broker == "inside" else mosquitto_accounts
-    return Devices(settings.plant_path, make(*files), NoRoutes(), utc_now)
+    return Devices(settings.plant_path, mqtt_accounts_of(settings), NoRoutes(), utc_now)
+
+
+def mqtt_accounts_of(settings: Settings) -> AccountFiles:
+    """The accounts of the embedded deployment's broker, in its two files."""
+    mqtt, folder = settings.mqtt, settings.data_path
+    if mqtt.broker == "outside":
+        return mosquitto_accounts(
+            Path(mqtt.password_file), Path(mqtt.acl_file), Path(mqtt.pid_file)
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    return inner_accounts(folder / PASSWORDS_FILE, folder / ACCESS_FILE)

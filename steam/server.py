@@ -18,6 +18,7 @@ from processor.evaluate import Evaluator
 from processor.health import Health, HealthServer
 from processor.record import Recorder
 from processor.writing import Writing
+from steam.broker import amqp_url
 from steam.loops import Loops
 from steam.plant_watch import PlantWatch
 from steam.replica import ReplicaName
@@ -36,7 +37,7 @@ class Processor:
 
     def __init__(self, settings: Settings, *, roles: frozenset[str]) -> None:
         self._settings = settings
-        self._url = settings.amqp.url.read("amqp.url")
+        self._url = amqp_url(settings)
         self._replica = ReplicaName()
         self._name = self._replica.claim()
         self._plant = PlantWatch(settings.plant_path)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta
 
+from bridge.accounts import Service
 from bridge.plant import Plant
 from bridge.settings_file import Fault, SettingsError, SettingsFile
 from processor.gathering import FlushRule
@@ -28,6 +29,11 @@ class Secret(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     env: str = ""
     file: str = ""
 
+    @property
+    def given(self) -> bool:
+        """Whether there is a secret to read."""
+        return bool(self.file) or f"{self.env}_FILE" in os.environ or self.env in os.environ
+
     def read(self, what: str) -> str:
         """The secret; raises MissingSecret, naming `what` it is for."""
         if self.file:
@@ -45,28 +51,48 @@ class Secret(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Mqtt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The MQTT broker of the embedded deployment; `inside` runs one in the process."""
+    """The MQTT broker of the embedded deployment; `inside` runs one in the process.
+
+    The files are mosquitto's, for `outside` on this machine: as its shipped configuration names
+    them. `steam device` writes the accounts and tells the process in `pid_file` to read them.
+    """
 
     broker: Literal["inside", "outside"] = "inside"
     host: str = "127.0.0.1"
     port: Port = 1883
     username: str = ""
     password: Secret | None = None
+    password_file: str = "/etc/mosquitto/steam.passwords"  # noqa: S105 - a file's name
+    acl_file: str = "/etc/mosquitto/steam.acl"
+    pid_file: str = "/run/mosquitto/mosquitto.pid"
 
 
 class Amqp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """RabbitMQ over AMQP: its address as `amqp://user:password@host:5672/`, kept as a secret."""
+    """RabbitMQ over AMQP: its address as `amqp://user:password@host:5672/`, kept as a secret.
+
+    `url` is that of the program that runs: processor, notifier, panel. `topology_url` is for
+    `steam topology` and `steam device`, `desk_url` for `steam quarantine`; where the
+    environment has none, `url` serves.
+    """
 
     url: Secret = Secret(env="STEAM_AMQP_URL")
+    topology_url: Secret = Secret(env="STEAM_TOPOLOGY_AMQP_URL")
+    desk_url: Secret = Secret(env="STEAM_DESK_AMQP_URL")
     prefetch_count: Annotated[int, Meta(ge=1, le=65_535)] = 10_000
 
 
 class Management(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """RabbitMQ's management API, for the topology's policies and its audit."""
+    """RabbitMQ's management API, for the topology's policies and its audit.
+
+    The `accounts_` pair is an administrator's, for `steam device`: only that may make users.
+    Where the environment has no password for it, the first pair serves.
+    """
 
     url: str = "http://127.0.0.1:15672"
-    username: str = "steam-audit"
+    username: str = Service.TOPOLOGY.value
     password: Secret = Secret(env="STEAM_MANAGEMENT_PASSWORD")
+    accounts_username: str = Service.ACCOUNTS.value
+    accounts_password: Secret = Secret(env="STEAM_ACCOUNTS_PASSWORD")
     virtual_host: str = "/"
 
 

@@ -9,11 +9,9 @@ from bridge.accounts import (
     Account,
     AccountFault,
     DeviceAccount,
-    Service,
     device_account,
     device_of,
     new_password,
-    service_account,
 )
 from bridge.rabbitmq.management import Management
 
@@ -38,7 +36,7 @@ def user_body(account: Account, password: str) -> dict[str, Any]:
 
 
 class RabbitAccounts:
-    """Makes and removes accounts; implements DeviceAccounts and ServiceAccounts.
+    """Makes and removes accounts; implements DeviceAccounts.
 
     `management` is an administrator's: RabbitMQ lets nobody else make users.
     """
@@ -84,10 +82,6 @@ class RabbitAccounts:
             if account is not None and entry["user"] == account.device:
                 found.append(account)
         return sorted(found)
-
-    def put_service(self, service: Service) -> str:
-        """Make the account of one of Steam's programs, or give it a new password."""
-        return self.put(service_account(service))
 
     def put(self, account: Account) -> str:
         """Make an account, or give it a new password and today's permissions; returns the password.

@@ -5,11 +5,12 @@ from contextlib import contextmanager
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPError, ChannelClosedByBroker
 from pika.spec import BasicProperties
 
-from bridge.broker import BrokerUnavailable
+from bridge.broker import BrokerRefused, BrokerUnavailable
 from bridge.messages import Reason
+from bridge.topology import MQTT_EXCHANGE
 from processor.adapters.amqp_publisher import PERSISTENT
 from processor.adapters.amqp_quarantine import (
     AT_HEADER,
@@ -20,7 +21,6 @@ from processor.adapters.amqp_quarantine import (
 )
 from processor.quarantine import BadMessage
 
-DEVICE_EXCHANGE = "amq.topic"
 _PAUSE_S = 1.0
 
 
@@ -38,32 +38,30 @@ class AmqpDesk:
         with self._channel() as channel:
             return [message for _, message in _consumed(channel, limit)]
 
-    def retry(self, identity: str) -> BadMessage | None:
-        """Publish the message again where devices publish, confirmed, then remove it."""
-
-        def publish(channel: BlockingChannel, message: BadMessage) -> None:
-            channel.confirm_delivery()
-            channel.basic_publish(
-                DEVICE_EXCHANGE,
-                message.routing_key,
-                message.body,
-                properties=BasicProperties(delivery_mode=PERSISTENT),
-                mandatory=True,
-            )
-
-        return self._settle(identity, publish)
+    def retry(self, wanted: Callable[[BadMessage], bool]) -> int:
+        """Publish the wanted messages again where devices publish, confirmed, and remove them."""
+        sent = 0
+        with self._channel() as channel:
+            out = channel.connection.channel()
+            out.confirm_delivery()
+            for tag, message in _consumed(channel, None):
+                if wanted(message):
+                    out.basic_publish(
+                        MQTT_EXCHANGE,
+                        message.routing_key,
+                        message.body,
+                        properties=BasicProperties(delivery_mode=PERSISTENT),
+                        mandatory=True,
+                    )
+                    channel.basic_ack(tag)
+                    sent += 1
+        return sent
 
     def drop(self, identity: str) -> BadMessage | None:
         """Remove a message for good."""
-        return self._settle(identity, lambda _channel, _message: None)
-
-    def _settle(
-        self, identity: str, act: Callable[[BlockingChannel, BadMessage], None]
-    ) -> BadMessage | None:
         with self._channel() as channel:
             for tag, message in _consumed(channel, None):
                 if message.id == identity:
-                    act(channel.connection.channel(), message)
                     channel.basic_ack(tag)
                     return message
         return None
@@ -77,9 +75,15 @@ class AmqpDesk:
                 yield connection.channel()
             finally:
                 connection.close()
+        except ChannelClosedByBroker as error:
+            text = f"RabbitMQ at {where.host}:{where.port}: {error.reply_text}"
+            raise BrokerRefused(
+                f"{text}; the quarantine needs the account steam-desk (amqp.desk_url) and a "
+                "declared topology"
+            ) from None
         except AMQPError as error:
             text = f"RabbitMQ at {where.host}:{where.port}: {error or type(error).__name__}"
-            raise BrokerUnavailable(f"{text}; is it up, is the topology declared?") from None
+            raise BrokerUnavailable(f"{text}; is it up, is the address right?") from None
 
 
 def _consumed(channel: BlockingChannel, limit: int | None) -> Iterator[tuple[int, BadMessage]]:

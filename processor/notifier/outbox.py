@@ -4,11 +4,12 @@ from collections import deque
 
 import msgspec
 
+from bridge.records import AlarmEvent
 from processor.backoff import Backoff
 from processor.notifier.text import Subject
 
 QUEUE_LIMIT = 5_000
-"""How many may wait for one target; beyond that the oldest is given up and noted."""
+"""How many may wait for one target; beyond that the least urgent is given up and noted."""
 
 _GROUP_MOST = 500
 
@@ -19,6 +20,11 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     subject: Subject
     give_up_at_s: float
+
+    @property
+    def priority(self) -> int:
+        """The alarm's priority, 1 the most urgent; the processor's silence is as urgent."""
+        return self.subject.priority if isinstance(self.subject, AlarmEvent) else 1
 
 
 class TargetQueue:
@@ -45,16 +51,13 @@ class TargetQueue:
         return len(self._waiting)
 
     def offer(self, waiting: Waiting) -> Waiting | None:
-        """Add to the end; returns the oldest, now given up, where the queue was full.
+        """Add to the end; returns the least urgent, now given up, where the queue was full.
 
         What is being sent at the moment is never the one given up.
         """
-        evicted = None
-        if len(self._waiting) >= self._limit and self._sending < len(self._waiting):
-            evicted = self._waiting[self._sending]
-            del self._waiting[self._sending]
+        full = len(self._waiting) >= self._limit and self._sending < len(self._waiting)
         self._waiting.append(waiting)
-        return evicted
+        return self._evict() if full else None
 
     def due_in_s(self, now_s: float) -> float | None:
         """Seconds until something may be sent, 0 for at once, None while nothing waits."""
@@ -77,7 +80,7 @@ class TargetQueue:
     def failed(self, now_s: float) -> list[Waiting]:
         """The target did not; returns what is given up now.
 
-        That is what was taken and is too old, and the oldest beyond the bound: while all that
+        That is what was taken and is too old, and the least urgent beyond the bound: while all that
         waits is on its way, `offer` has nothing that it could give up.
         """
         taken = self._remove_taken()
@@ -85,12 +88,20 @@ class TargetQueue:
         kept = [waiting for waiting in taken if now_s < waiting.give_up_at_s]
         self._waiting.extendleft(reversed(kept))
         while len(self._waiting) > self._limit:
-            given_up.append(self._waiting.popleft())
+            given_up.append(self._evict())
         self._next_at_s = now_s + max(self._spacing_s, self._backoff.next_s())
         self.failures += 1
         if self.failing_since_s is None:
             self.failing_since_s = now_s
         return given_up
+
+    def _evict(self) -> Waiting:
+        """Take out the least urgent that is not being sent; of several, the oldest."""
+        places = range(self._sending, len(self._waiting))
+        place = max(places, key=lambda index: (self._waiting[index].priority, -index))
+        evicted = self._waiting[place]
+        del self._waiting[place]
+        return evicted
 
     def _remove_taken(self) -> list[Waiting]:
         taken = [self._waiting.popleft() for _ in range(self._sending)]

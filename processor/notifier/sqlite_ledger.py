@@ -11,6 +11,8 @@ from processor.notifier.source import LedgerFailed, Outcome
 KEPT_US = 31 * 86_400 * 1_000_000
 """How long an outcome is remembered: longer than a transition can wait in its source."""
 
+_FORGET_EVERY_US = 86_400 * 1_000_000
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS alarm_told (
     id TEXT NOT NULL,
@@ -30,6 +32,7 @@ class SqliteLedger:
         self._clock = clock
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._forgot_at_us = 0
 
     def open(self) -> None:
         """Open the file, making it where it is new; forget what is older than a month."""
@@ -39,9 +42,8 @@ class SqliteLedger:
         connection.execute("PRAGMA synchronous=FULL")
         with connection:
             connection.execute(_SCHEMA)
-            oldest = to_us(self._clock()) - KEPT_US
-            connection.execute("DELETE FROM alarm_told WHERE at_us < ?", (oldest,))
         self._connection = connection
+        self._forget()
 
     def settled(self, event_id: str) -> set[str]:
         """The targets that are settled for a transition; raises LedgerFailed."""
@@ -55,6 +57,8 @@ class SqliteLedger:
     def note(self, event_ids: Iterable[str], target: str, outcome: Outcome, at_us: int) -> None:
         """Remember an outcome durably; raises LedgerFailed."""
         rows = [(event_id, target, outcome.value, at_us) for event_id in event_ids]
+        if at_us - self._forgot_at_us > _FORGET_EVERY_US:
+            self._forget()
         try:
             with self._lock, self._open() as connection:
                 connection.executemany("INSERT OR IGNORE INTO alarm_told VALUES (?, ?, ?, ?)", rows)
@@ -66,6 +70,12 @@ class SqliteLedger:
         query = "SELECT id, target, at_us FROM alarm_told WHERE outcome = ? ORDER BY at_us"
         with self._lock:
             return self._open().execute(query, (Outcome.GIVEN_UP.value,)).fetchall()
+
+    def _forget(self) -> None:
+        self._forgot_at_us = to_us(self._clock())
+        with self._lock, self._open() as connection:
+            oldest = self._forgot_at_us - KEPT_US
+            connection.execute("DELETE FROM alarm_told WHERE at_us < ?", (oldest,))
 
     def close(self) -> None:
         """Close the file."""

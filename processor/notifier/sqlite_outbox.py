@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -97,6 +98,11 @@ class SqliteOutbox:
     def done(self, token: int) -> None:
         """Mark a transition done; where the file cannot be written, with the next fetch."""
         self._done.append(token)
+
+    def prune(self, now: datetime) -> int:
+        """Forget what was done more than 30 days ago; returns how many went."""
+        with self._lock, self._open() as connection:
+            return connection.execute(_FORGET, (to_us(now) - KEPT_US,)).rowcount
 
     def waiting(self) -> int:
         """How many transitions are not done."""

@@ -1,5 +1,6 @@
 """`steam device add|list|adopt|rotate|revoke`: the devices of the plant and their accounts."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -7,10 +8,18 @@ import msgspec
 import typer
 from rich.table import Table
 
+from bridge.broker import BrokerError
 from bridge.devices import DeviceChange
+from bridge.messages import Reason
 from bridge.plant import Device
-from steam.console import ConfigOption, JsonOption, command, out, settings_at
+from processor.quarantine import BadMessage
+from steam.console import ConfigOption, JsonOption, command, err, out, settings_at
+from steam.desk import desk_of
+from steam.plant_watch import LOOK_EVERY_S
 from steam.registry import devices_of
+from steam.settings import MissingSecret, Settings
+
+_ALL = 1_000_000
 
 app = typer.Typer(help="The devices of plant.yaml and their accounts.", no_args_is_help=True)
 Site = Annotated[str, typer.Argument(help="The site's name in plant.yaml.")]
@@ -37,9 +46,10 @@ def add(
 def adopt(
     site: Site, device: Name, boiler: BoilerOption, config: ConfigOption = Path("steam.yaml")
 ) -> None:
-    """Register a device that has an account and sends already."""
-    devices = devices_of(settings_at(config))
-    _tell(devices.adopt(Device(name=device, site=site, boiler=boiler)))
+    """Register a device that has an account and sends already; what it sent so far is taken in."""
+    settings = settings_at(config)
+    _tell(devices_of(settings).adopt(Device(name=device, site=site, boiler=boiler)))
+    _take_in(settings, device)
 
 
 @app.command()
@@ -69,6 +79,25 @@ def list_(config: ConfigOption = Path("steam.yaml"), as_json: JsonOption = False
         boiler = entry.boiler or "not in plant.yaml"
         table.add_row(entry.site, entry.device, boiler, "yes" if entry.account else "no")
     out.print(table)
+
+
+def _take_in(settings: Settings, device: str) -> None:
+    """Send again what waits in quarantine because the device was unknown."""
+
+    def wanted(message: BadMessage) -> bool:
+        return message.reason is Reason.UNKNOWN_DEVICE and message.device == device
+
+    try:
+        with desk_of(settings) as desk:
+            waiting = sum(map(wanted, desk.messages(_ALL)))
+            if not waiting:
+                return
+            out.print(f"{waiting} messages of it wait in quarantine; sending them again")
+            time.sleep(LOOK_EVERY_S + 1)  # Until running processors have read plant.yaml.
+            out.print(f"{desk.retry(wanted)} sent again")
+    except (BrokerError, MissingSecret) as error:
+        text = f"not sent again: {error}; later: steam quarantine retry --device {device}"
+        err.print(text, markup=False, highlight=False)
 
 
 def _tell(change: DeviceChange) -> None:

@@ -81,6 +81,7 @@ def _rabbitmq(settings: Settings, plant: Plant) -> str:
 
 
 def _mqtt(settings: Settings) -> str:
+    from steam.links import mqtt_address
     from steam.mqtt_probe import probe
 
-    return probe(settings.mqtt)
+    return probe(mqtt_address(settings))

@@ -42,12 +42,15 @@ def _serve(settings: Settings, stack: ExitStack) -> str:
     hub = LiveHub()
     feed: AmqpLive | MqttLive
     if settings.deployment == "server":
-        feed = AmqpLive(hub, settings.amqp.url.read("amqp.url"))
+        from steam.broker import amqp_url
+
+        feed = AmqpLive(hub, amqp_url(settings))
     else:
-        mqtt = settings.mqtt
-        password = mqtt.password.read("mqtt.password") if mqtt.password else None
+        from steam.links import mqtt_address
+
+        broker = mqtt_address(settings)
         feed = MqttLive(
-            hub, mqtt.host, mqtt.port, username=mqtt.username or None, password=password
+            hub, broker.host, broker.port, username=broker.username, password=broker.password
         )
     where = settings.panel
     dashboard = Dashboard(

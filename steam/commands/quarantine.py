@@ -8,14 +8,25 @@ import typer
 from rich.table import Table
 
 from bridge.clock import from_us
+from bridge.messages import Reason
 from processor.quarantine import BadMessage
-from steam.console import FAILED, ConfigOption, JsonOption, command, end, out, settings_at
+from steam.console import (
+    FAILED,
+    WRONG_SETTINGS,
+    ConfigOption,
+    JsonOption,
+    command,
+    end,
+    out,
+    settings_at,
+)
 from steam.desk import desk_of
 
 app = typer.Typer(help="Messages that could not be taken in, whole, with the reason.",
                   no_args_is_help=True)  # fmt: skip
 Identity = Annotated[str, typer.Argument(help="The message's id, as `list` shows it.")]
 Config = ConfigOption
+_ALL = 1_000_000
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -37,7 +48,8 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
 ) -> None:
     """List what is in quarantine, oldest first; looking changes nothing."""
-    messages = desk_of(settings_at(config)).messages(limit)
+    with desk_of(settings_at(config)) as desk:
+        messages = desk.messages(limit)
     if as_json:
         typer.echo(msgspec.json.encode([_shown(message) for message in messages]))
         return
@@ -55,23 +67,44 @@ def list_(
 @command
 def show(identity: Identity, config: Config = Path("steam.yaml")) -> None:
     """Show one message, whole."""
-    for message in desk_of(settings_at(config)).messages(100_000):
-        if message.id == identity:
-            shown = _shown(message)
-            out.print(f"{shown.id}  {shown.at}  {shown.routing_key}", markup=False)
-            out.print(f"{shown.reason}: {shown.detail}", markup=False)
-            out.print(message.body.decode("utf-8", "backslashreplace"), markup=False)
-            return
-    end(_unknown(identity), FAILED)
+    with desk_of(settings_at(config)) as desk:
+        found = [message for message in desk.messages(_ALL) if message.id == identity]
+    if not found:
+        end(_unknown(identity), FAILED)
+    shown = _shown(found[0])
+    out.print(f"{shown.id}  {shown.at}  {shown.routing_key}", markup=False)
+    out.print(f"{shown.reason}: {shown.detail}", markup=False)
+    out.print(found[0].body.decode("utf-8", "backslashreplace"), markup=False)
 
 
 @app.command()
 @command
-def retry(identity: Identity, config: Config = Path("steam.yaml")) -> None:
-    """Send one message again, as its device sent it, and take it out of quarantine."""
-    if desk_of(settings_at(config)).retry(identity) is None:
-        end(_unknown(identity), FAILED)
-    out.print(f"{identity} was sent again")
+def retry(
+    identity: Annotated[str, typer.Argument(help="A message's id, as `list` shows it.")] = "",
+    device: Annotated[str, typer.Option(help="All messages of this device.")] = "",
+    reason: Annotated[Reason | None, typer.Option(help="All that are here for it.")] = None,
+    config: Config = Path("steam.yaml"),
+) -> None:
+    """Send messages again, as their devices sent them, and take them out of quarantine.
+
+    Those with a wrong topic stay: they would only come back.
+    """
+    if not (identity or device or reason):
+        end("name a message's id, --device or --reason", WRONG_SETTINGS)
+
+    def wanted(message: BadMessage) -> bool:
+        return (
+            message.reason is not Reason.BAD_TOPIC
+            and identity in ("", message.id)
+            and device in ("", message.device)
+            and reason in (None, message.reason)
+        )
+
+    with desk_of(settings_at(config)) as desk:
+        sent = desk.retry(wanted)
+    if identity and not sent:
+        end(f"{_unknown(identity)}, or its topic is wrong", FAILED)
+    out.print(f"{sent} sent again")
 
 
 @app.command()
@@ -84,7 +117,9 @@ def drop(
     """Remove one message for good."""
     if not yes:
         typer.confirm(f"remove message {identity} for good?", abort=True)
-    if desk_of(settings_at(config)).drop(identity) is None:
+    with desk_of(settings_at(config)) as desk:
+        dropped = desk.drop(identity)
+    if dropped is None:
         end(_unknown(identity), FAILED)
     out.print(f"{identity} is gone")
 

@@ -1,16 +1,19 @@
 """`steam topology declare|audit`: RabbitMQ's queues, bindings and policies."""
 
+from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from bridge.accounts import Service, new_password, service_account
+from bridge.accounts import EMBEDDED, Service, embedded_access, new_password, service_account
 from bridge.plant import load_plant
 from bridge.rabbitmq.definitions import definition_files
 from bridge.topology import topology
 from steam.console import FAILED, ConfigOption, JsonOption, command, end, out, settings_at
+from steam.registry import mqtt_accounts_of
+from steam.settings import Settings
 
 app = typer.Typer(help="RabbitMQ's exchanges, queues, bindings and policies.", no_args_is_help=True)
 
@@ -63,12 +66,16 @@ def definitions(
     gateway: Annotated[bool, typer.Option("--gateway", help="With the gateway's account.")] = False,
     config: ConfigOption = Path("steam.yaml"),
 ) -> None:
-    """Write the files from which a new RabbitMQ starts ready for Steam; shows new passwords once.
+    """Write the files from which a new broker starts ready for Steam; shows new passwords once.
 
     RabbitMQ loads them at every start. The gateway's account may speak for any device, so it is
-    made only with --gateway.
+    made only with --gateway. In the embedded deployment: mosquitto's configuration, and Steam's
+    own account in its files.
     """
     settings = settings_at(config)
+    if settings.deployment == "embedded":
+        _mosquitto(settings, folder)
+        return
     wanted_accounts = [each for each in Service if gateway or each is not Service.GATEWAY]
     accounts = [(service_account(service), new_password()) for service in wanted_accounts]
     wanted = topology(load_plant(settings.plant_path))
@@ -81,3 +88,19 @@ def definitions(
     out.print(f"wrote {', '.join(files)} to {folder}; passwords, shown only now:", markup=False)
     for account, password in accounts:
         out.print(f"  {account.name}  {password}", markup=False, highlight=False)
+
+
+def _mosquitto(settings: Settings, folder: Path) -> None:
+    if settings.mqtt.broker == "inside":
+        end("the broker inside needs no files; set mqtt.broker: outside for mosquitto", FAILED)
+    accounts = mqtt_accounts_of(settings)
+    password = accounts.put(embedded_access())
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "steam.conf"
+    path.write_text(
+        resources.files("bridge.mosquitto").joinpath("mosquitto.conf").read_text(encoding="utf-8"),
+        encoding="utf-8",
+    )
+    out.print(f"wrote {path}; Steam's account, its password shown only now:", markup=False)
+    out.print(f"  {EMBEDDED}  {password}", markup=False, highlight=False)
+    out.print(accounts.next_step, markup=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import bridge.mosquitto
-from bridge.accounts import AccountFault, DeviceAccount, Service
+from bridge.accounts import EMBEDDED, AccountFault, DeviceAccount, embedded_access
 from bridge.inner_accounts import inner_accounts, inner_plugins
 from bridge.mosquitto.accounts import mosquitto_accounts
 from bridge.rabbitmq.accounts import RabbitAccounts
@@ -107,13 +107,13 @@ class MqttOnlyBench(Bench):
         super().__init__()
         self.stack = stack
         self.accounts = accounts
-        self.not_a_device = Service.PROCESSOR.value
-        self.password = accounts.put_service(Service.PROCESSOR)
+        self.not_a_device = EMBEDDED
+        self.password = accounts.put(embedded_access())
         self.processor = None
 
     def listen(self):
         """Subscribe as the processor does."""
-        self.processor = self.client(Service.PROCESSOR, self.password)
+        self.processor = self.client(EMBEDDED, self.password)
         assert self.processor.subscribe(telemetry_filter())
         self.stack.callback(self.processor.close)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import bridge.mosquitto
-from bridge.accounts import Service
+from bridge.accounts import EMBEDDED, embedded_access
 from bridge.mosquitto.accounts import mosquitto_accounts
 from bridge.topics import telemetry_filter
 from tests.conftest import go_without
@@ -25,7 +25,7 @@ class Mosquitto:
     def __init__(self, folder):
         passwords, acl = folder / "steam.passwords", folder / "steam.acl"
         accounts = mosquitto_accounts(passwords, acl)
-        self.processor_password = accounts.put_service(Service.PROCESSOR)
+        self.processor_password = accounts.put(embedded_access())
         self.device_password = accounts.add("s", "d1")
         conf = SHIPPED.read_text(encoding="utf-8").replace("/etc/mosquitto/", f"{folder}/")
         self.server = own_mosquitto(folder, conf=conf)
@@ -41,7 +41,7 @@ class Mosquitto:
         return MqttClient(
             "127.0.0.1",
             self.services_port,
-            username=Service.PROCESSOR.value,
+            username=EMBEDDED,
             password=self.processor_password,
             client_id=client_id,
             clean_session=False,

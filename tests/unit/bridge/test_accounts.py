@@ -12,7 +12,7 @@ from bridge.accounts import (
     device_account,
     device_of,
     device_of_topics,
-    service_access,
+    embedded_access,
     service_account,
 )
 from bridge.mosquitto.accounts import hashed as mosquitto_hashed
@@ -94,7 +94,11 @@ def test_device_of_service_permission_is_none(service):
     writes_of = [topic.write for topic in service_account(service).topic_permissions]
 
     assert [device_of(write) for write in writes_of] == [None] * len(writes_of)
-    assert device_of_topics(service_access(service)) is None
+
+
+def test_device_of_steams_own_mqtt_account_is_none():
+    """Nor is Steam's own account at a broker that knows MQTT only."""
+    assert device_of_topics(embedded_access()) is None
 
 
 @pytest.mark.parametrize(
@@ -105,6 +109,7 @@ def test_device_of_service_permission_is_none(service):
         (Service.PANEL, set()),
         (Service.GATEWAY, set()),
         (Service.ACCOUNTS, set()),
+        (Service.DESK, {QueueName.QUARANTINE, QueueName.DEAD}),
     ],
 )
 def test_service_account_consumes_from_its_own_queues(service, queues):
@@ -114,9 +119,9 @@ def test_service_account_consumes_from_its_own_queues(service, queues):
     assert {queue for queue in QueueName if re.search(read, queue)} == queues
 
 
-@pytest.mark.parametrize("service", sorted(set(Service) - {Service.GATEWAY}))
+@pytest.mark.parametrize("service", sorted(set(Service) - {Service.GATEWAY, Service.DESK}))
 def test_service_account_cannot_publish_telemetry(service):
-    """Only a gateway speaks for devices: no other program's account may write a device's data."""
+    """Only a gateway and the quarantine's desk speak for devices: no other program's account may write a device's data."""
     account = service_account(service)
     may_write = re.search(account.permission.write, "amq.topic") is not None
     key = Topic("s", "d1", Kind.DATA).routing_key

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.settings_file import SettingsError
+from steam.broker import amqp_url, desk_url
 from steam.recording import RecordingError, load_mapping, read_rows, to_messages
 from steam.settings import MissingSecret, Secret, load_settings
 
@@ -90,6 +91,32 @@ def test_notification_route_to_no_boiler_starts_nothing(tmp_path, command, deplo
     assert done.returncode == 2, done.stderr
     assert "steam.yaml:4: " in done.stderr
     assert "no boiler 'b7'" in done.stderr
+
+
+def test_amqp_address_that_is_none_is_told_without_the_password(tmp_path, monkeypatch):
+    """A password with a slash in it breaks the address; what is said quotes none of it."""
+    monkeypatch.setenv("STEAM_AMQP_URL", "amqp://steam:pa/ss:word@broker:5672/")
+    path = tmp_path / "steam.yaml"
+    path.write_text("deployment: server\n")
+
+    with pytest.raises(MissingSecret, match="%2F") as caught:
+        amqp_url(load_settings(path))
+
+    assert "pa/ss" not in str(caught.value)
+    assert "word" not in str(caught.value).replace("password", "")
+
+
+def test_desk_without_an_address_of_its_own_uses_the_one_there_is(tmp_path, monkeypatch):
+    """A trial needs one account; a plant gives each program its own."""
+    path = tmp_path / "steam.yaml"
+    path.write_text("deployment: server\n")
+    monkeypatch.delenv("STEAM_DESK_AMQP_URL", raising=False)
+    monkeypatch.setenv("STEAM_AMQP_URL", "amqp://one:x@broker/")
+    assert desk_url(load_settings(path)) == "amqp://one:x@broker/"
+
+    monkeypatch.setenv("STEAM_DESK_AMQP_URL", "amqp://desk:x@broker/")
+
+    assert desk_url(load_settings(path)) == "amqp://desk:x@broker/"
 
 
 def test_secret_comes_from_environment_or_file(tmp_path, monkeypatch):

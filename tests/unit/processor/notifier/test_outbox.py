@@ -19,6 +19,10 @@ def waiting(number, give_up_at_s=1e9):
     return Waiting(id=f"e{number}", subject=event(number), give_up_at_s=give_up_at_s)
 
 
+def urgent(number, priority):
+    return Waiting(id=f"e{number}", subject=event(number, priority=priority), give_up_at_s=1e9)
+
+
 def ids(taken):
     return [one.id for one in taken]
 
@@ -141,6 +145,17 @@ def test_queue_full_gives_up_the_oldest_that_is_not_being_sent():
     assert evicted.id == "e1"
     mine.sent(0.0)
     assert ids(mine.take()) == ["e2"]
+
+
+def test_queue_full_gives_up_the_least_urgent():
+    """A priority 1 alarm outlives those of priority 4, however long it has waited."""
+    mine = queue(limit=3)
+    for number, priority in enumerate((1, 4, 3)):
+        mine.offer(urgent(number, priority))
+
+    evicted = [mine.offer(urgent(3, 2)), mine.offer(urgent(4, 4))]
+
+    assert ids(evicted) == ["e1", "e4"]
 
 
 class QueueMachine(RuleBasedStateMachine):
