@@ -15,7 +15,7 @@ from bridge.topics import Kind, Topic
 from processor.alarms.engine import Engine
 from processor.alarms.followed import FollowedDevice
 from processor.alarms.journal import Journal
-from processor.alarms.machine import Alarm, Stimulus
+from processor.alarms.machine import Alarm, Move, Stimulus
 from processor.alarms.order import FRONT, HOLD_US, Place
 from processor.alarms.showing import live_site, live_system
 from processor.alarms.system import MAX_LAG_S, SYSTEM_BOILER, SystemAlarms
@@ -23,6 +23,7 @@ from processor.alarms.takeover import Records, take_over
 
 _TIME_COMMAND_VALID_MS = 60_000
 _RESTORE_MARGIN_US = 60_000_000
+_MAX_COMMANDS = 4_096
 
 
 class Outcome(Enum):
@@ -74,6 +75,7 @@ class Evaluation:
         self._open: dict[int, int] = {}
         self._waiting: set[FollowedDevice] = set()
         self._changed_sites: set[str] = set(plant.sites)
+        self._commands: dict[str, None] = {}
         self._restored = False
 
     def _follow(self) -> None:
@@ -153,7 +155,7 @@ class Evaluation:
             at_us = message.times_us()[0] if type(message) is Data else message.t * 1000
             now_us = self._engine.now_us
             name = device.watch.name
-            self._engine.write(
+            self._engine.move(
                 self._system.identity_reused(name, message.b, message.n, at_us, now_us)
             )
         return False
@@ -191,8 +193,8 @@ class Evaluation:
             if not device.waits:
                 self._waiting.discard(device)
         engine.confirm(now_us - HOLD_US)
-        for event in self._system.tick(now_us, lag_s):
-            engine.write(event)
+        for move in self._system.tick(now_us, lag_s):
+            engine.move(move)
         if lag_s < MAX_LAG_S:
             engine.judge_stale()
         return self._events()
@@ -200,20 +202,34 @@ class Evaluation:
     # -- operators
 
     def acknowledge(self, command: AcknowledgeAlarm, now: datetime) -> Acknowledged:
-        """Acknowledge one alarm; its time is the operator's, but never in the future."""
-        engine, now_us = self._engine, self._at(now)
+        """Acknowledge one alarm; its time is the operator's, but never in the future.
+
+        Refuses a command that was taken before, and one given before the alarm's newest
+        activation was recorded: the operator meant an earlier one.
+        """
+        now_us = self._at(now)
+        place = f"{command.definition} at {command.boiler}"
         alarm = self._alarm(command.boiler, command.definition)
         if alarm is None:
-            return Acknowledged(refusal=f"no alarm {command.definition} at {command.boiler}")
+            return Acknowledged(refusal=f"no alarm {place}")
+        if command.id in self._commands:
+            return Acknowledged(refusal=f"command {command.id} for {place} was taken before")
+        self._remember(command.id)
+        if command.at_us < alarm.activated_us:
+            return Acknowledged(
+                refusal=f"{place} was activated after the command was given; if it was not, "
+                "compare the clocks of dashboard and processor"
+            )
         at_us = min(command.at_us, now_us)
-        event = alarm.apply(
-            Stimulus.ACKNOWLEDGE, at_us, alarm.value, by=command.by, note=command.note
-        )
-        if event is None:
-            words = f"{command.definition} at {command.boiler} is {alarm.state.value}"
-            return Acknowledged(refusal=f"{words}: nothing to acknowledge")
-        engine.write(event)
+        move = Move(alarm, Stimulus.ACKNOWLEDGE, at_us, alarm.value, command.by, command.note)
+        if self._engine.move(move) is None:
+            return Acknowledged(refusal=f"{place} is {alarm.state.value}: nothing to acknowledge")
         return Acknowledged(self._events())
+
+    def _remember(self, command_id: str) -> None:
+        self._commands[command_id] = None
+        if len(self._commands) > _MAX_COMMANDS:
+            del self._commands[next(iter(self._commands))]
 
     def _alarm(self, boiler: str, definition: str) -> Alarm | None:
         if boiler == SYSTEM_BOILER:

@@ -11,7 +11,7 @@ from processor.alarms.compiled import Compiled, DeviceWatch
 from processor.alarms.condition import Phase, step
 from processor.alarms.journal import Journal
 from processor.alarms.late import Memory, Tail, Track
-from processor.alarms.machine import Stimulus, next_state
+from processor.alarms.machine import Move, Stimulus
 from processor.alarms.watch import Band, Condition, Tentative, Watch, Watched
 
 UNUSABLE = nan
@@ -41,12 +41,20 @@ class Engine:
         self._hold = hold
         self._tentative: list[Watched] = []
 
-    def write(self, event: AlarmEvent | None) -> None:
-        """Journal a transition unless it is there already."""
-        if event is not None:
-            sealed = self.journal.write(event, self.now_us)
-            if sealed is not None:
-                self.out.append(sealed)
+    def write(self, event: AlarmEvent) -> None:
+        """Journal a transition that moves no alarm, unless it is there already."""
+        sealed = self.journal.write(event, self.now_us)
+        if sealed is not None:
+            self.out.append(sealed)
+
+    def move(self, move: Move) -> AlarmEvent | None:
+        """Journal a transition and move its alarm; one that is recorded already moves nothing."""
+        event = move.transition()
+        sealed = None if event is None else self.journal.write(event, self.now_us)
+        if sealed is not None:
+            move.alarm.fold(sealed)
+            self.out.append(sealed)
+        return sealed
 
     def replace_plant(self, plant: Plant) -> list[Condition]:
         """Follow a changed plant.yaml; returns the conditions that are no more.
@@ -126,7 +134,7 @@ class Engine:
             if watched.tentative is not None:
                 self._was_over(watched, at_us, value)
             elif not any(each.phase.active for each in watched.conditions):
-                self.write(watched.alarm.apply(Stimulus.RETURN, at_us, value))
+                self.move(Move(watched.alarm, Stimulus.RETURN, at_us, value))
         elif watched.tentative is not None:
             self._confirm(watched)
         elif hist and not watched.alarm.active:
@@ -134,17 +142,16 @@ class Engine:
             self._tentative.append(watched)
             self._hold(self.message, 1)
         else:
-            self.write(watched.alarm.apply(Stimulus.ACTIVATE, at_us, value))
+            self.move(Move(watched.alarm, Stimulus.ACTIVATE, at_us, value))
 
     def _is_recorded(self, watched: Watched, active: bool, at_us: int) -> bool:
         """Whether the journal has this change already, or the alarm's records go beyond it."""
         if watched.recorded_us is not None and at_us <= watched.recorded_us:
             return True
         alarm = watched.alarm
-        following = next_state(alarm.state, Stimulus.ACTIVATE if active else Stimulus.RETURN)
-        return following is not None and self.journal.knows(
-            alarm.transition(alarm.state, following, at_us, None)
-        )
+        stimulus = Stimulus.ACTIVATE if active else Stimulus.RETURN
+        following = Move(alarm, stimulus, at_us).transition()
+        return following is not None and self.journal.knows(following)
 
     def _compare(self, condition: Condition, at_us: int, value: float) -> None:
         """After a take-over: have the readings come beyond what is recorded?"""
@@ -159,13 +166,13 @@ class Engine:
         if watched.alarm.active is not active:
             stimulus = Stimulus.ACTIVATE if active else Stimulus.RETURN
             changed_us, shown = watched.noted or (at_us, value)
-            self.write(watched.alarm.apply(stimulus, changed_us, shown))
+            if self.move(Move(watched.alarm, stimulus, changed_us, shown)) is None:
+                self.move(Move(watched.alarm, stimulus, at_us, value))
 
     def _confirm(self, watched: Watched) -> None:
         """The condition lasts: what an outage hid alarms now."""
         tentative = self._resolve(watched)
-        event = watched.alarm.apply(Stimulus.ACTIVATE, tentative.at_us, tentative.value)
-        self.write(event)
+        self.move(Move(watched.alarm, Stimulus.ACTIVATE, tentative.at_us, tentative.value))
 
     def _was_over(self, watched: Watched, at_us: int, value: float | None) -> None:
         """The condition was over before it was known: journalled, moves nothing."""
@@ -275,7 +282,9 @@ class Engine:
             for staleness in boiler.stale.values():
                 metric = staleness.definition.metric
                 was_active = staleness.active
-                self.write(staleness.tick(self.now_us, boiler.last_fresh_us(metric)))
+                move = staleness.tick(self.now_us, boiler.last_fresh_us(metric))
+                if move is not None:
+                    self.move(move)
                 if staleness.active is not was_active:
                     for band in boiler.bands.get(metric, ()):
                         band.settle()

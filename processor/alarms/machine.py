@@ -13,6 +13,8 @@ is separate from being active) and 5.8.2 (ActiveState, OnDelay, OffDelay).
 
 from enum import Enum
 
+import msgspec
+
 from bridge.plant import AlarmDefinition
 from bridge.records import AlarmEvent, AlarmState
 
@@ -46,16 +48,19 @@ def next_state(state: AlarmState, stimulus: Stimulus) -> AlarmState | None:
 class Alarm:
     """One alarm of one boiler: what it is, and its present state.
 
-    `since_us` is when it was last activated, `last_us` its newest transition (epoch µs).
+    `since_us` is when it was last activated, `last_us` its newest transition;
+    `activated_us` and `recorded_us` are when these were recorded (epoch µs).
     """
 
     __slots__ = (
         "acknowledged_by",
+        "activated_us",
         "boiler",
         "last_us",
         "metric",
         "name",
         "priority",
+        "recorded_us",
         "setpoint",
         "since_us",
         "site",
@@ -75,6 +80,7 @@ class Alarm:
         self.state = AlarmState.NORMAL
         self.since_us = 0
         self.last_us = -(2**62)
+        self.activated_us = self.recorded_us = 0
         self.value: float | None = None
         self.acknowledged_by = ""
 
@@ -95,34 +101,22 @@ class Alarm:
         """Take over the present state of the same alarm under an earlier definition."""
         self.state, self.value = before.state, before.value
         self.since_us, self.last_us = before.since_us, before.last_us
+        self.activated_us, self.recorded_us = before.activated_us, before.recorded_us
         self.acknowledged_by = before.acknowledged_by
 
     def fold(self, event: AlarmEvent) -> None:
         """Take over the state that a recorded transition led to."""
         if event.retroactive:
             return
+        if event.state is AlarmState.UNACK:
+            self.activated_us = event.recorded_at_us
         if event.state is AlarmState.UNACK or not self.since_us:
             self.since_us = event.at_us
         self.state = event.state
         self.last_us = max(self.last_us, event.at_us)
+        self.recorded_us = event.recorded_at_us
         self.value = event.value
         self.acknowledged_by = event.by if event.state is AlarmState.ACKED else ""
-
-    def apply(
-        self,
-        stimulus: Stimulus,
-        at_us: int,
-        value: float | None = None,
-        by: str = "",
-        note: str = "",
-    ) -> AlarmEvent | None:
-        """Move the alarm and return its transition, not yet journalled; None if nothing moves."""
-        following = next_state(self.state, stimulus)
-        if following is None:
-            return None
-        event = self.transition(self.state, following, at_us, value, by=by, note=note)
-        self.fold(event)
-        return event
 
     def transition(
         self,
@@ -153,4 +147,25 @@ class Alarm:
             retroactive=retroactive,
             by=by,
             note=note,
+        )
+
+
+class Move(msgspec.Struct, frozen=True):
+    """A stimulus on its way to an alarm: its time (epoch µs), the reading, who and why."""
+
+    alarm: Alarm
+    stimulus: Stimulus
+    at_us: int
+    value: float | None = None
+    by: str = ""
+    note: str = ""
+
+    def transition(self) -> AlarmEvent | None:
+        """The transition that it leads to, not journalled yet; None where nothing moves."""
+        alarm = self.alarm
+        following = next_state(alarm.state, self.stimulus)
+        if following is None:
+            return None
+        return alarm.transition(
+            alarm.state, following, self.at_us, self.value, by=self.by, note=self.note
         )

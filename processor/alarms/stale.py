@@ -1,8 +1,7 @@
 """Whether a metric is stale: judged by the clock, the only thing here that is."""
 
 from bridge.plant import AlarmDefinition
-from bridge.records import AlarmEvent
-from processor.alarms.machine import Alarm, Stimulus
+from processor.alarms.machine import Alarm, Move, Stimulus
 
 
 class Staleness:
@@ -41,7 +40,7 @@ class Staleness:
         if self.fresh_us is None:
             self.fresh_us = at_us
 
-    def tick(self, now_us: int, newest_us: int | None) -> AlarmEvent | None:
+    def tick(self, now_us: int, newest_us: int | None) -> Move | None:
         """Judge at the present moment by the newest usable reading's time (None: never)."""
         last_us = self.known_us if newest_us is None else newest_us
         if now_us - last_us >= self.limit_us:
@@ -50,7 +49,7 @@ class Staleness:
             if self.active or now_us < stale_us:
                 return None
             self.active = True
-            return self.alarm.apply(Stimulus.ACTIVATE, stale_us, (now_us - last_us) / 1_000_000)
+            return Move(self.alarm, Stimulus.ACTIVATE, stale_us, (now_us - last_us) / 1_000_000)
         if not self.active or newest_us is None:
             return None
         self.saw(newest_us)
@@ -58,4 +57,4 @@ class Staleness:
         if now_us < over_us:
             return None
         self.active, self.fresh_us = False, None
-        return self.alarm.apply(Stimulus.RETURN, over_us, (now_us - newest_us) / 1_000_000)
+        return Move(self.alarm, Stimulus.RETURN, over_us, (now_us - newest_us) / 1_000_000)

@@ -1,7 +1,7 @@
 """Alarms about Steam itself: the evaluator falls behind, a device's identity came twice."""
 
 from bridge.records import AlarmEvent, AlarmState
-from processor.alarms.machine import SYSTEM, Alarm, Stimulus
+from processor.alarms.machine import SYSTEM, Alarm, Move, Stimulus
 
 SYSTEM_BOILER = "_steam"
 SYSTEM_PRIORITY = 2
@@ -35,9 +35,7 @@ class SystemAlarms:
             if alarm.active and event.definition != LAGGING:
                 self._returns_us[event.definition] = now_us + REUSE_OVER_US
 
-    def identity_reused(
-        self, device: str, boot: int, seq: int, at_us: int, now_us: int
-    ) -> AlarmEvent | None:
+    def identity_reused(self, device: str, boot: int, seq: int, at_us: int, now_us: int) -> Move:
         """A device sent another content under an identity used before.
 
         The alarm returns to normal after 60 s without another.
@@ -48,33 +46,33 @@ class SystemAlarms:
             f"device {device} sent boot {boot}, seq {seq} again with other content; "
             "was it reflashed, or do two boards carry this name?"
         )
-        return self.alarm(name).apply(Stimulus.ACTIVATE, at_us, note=note)
+        return Move(self.alarm(name), Stimulus.ACTIVATE, at_us, note=note)
 
-    def tick(self, now_us: int, lag_s: float) -> list[AlarmEvent]:
+    def tick(self, now_us: int, lag_s: float) -> list[Move]:
         """Judge the queue's lag (seconds), and let old alarms return to normal."""
-        events = [self._judge_lag(now_us, lag_s)]
+        moves = self._judge_lag(now_us, lag_s)
         for name, at_us in list(self._returns_us.items()):
             if now_us >= at_us:
                 del self._returns_us[name]
-                events.append(self.alarm(name).apply(Stimulus.RETURN, at_us))
-        return [event for event in events if event is not None]
+                moves.append(Move(self.alarm(name), Stimulus.RETURN, at_us))
+        return moves
 
-    def _judge_lag(self, now_us: int, lag_s: float) -> AlarmEvent | None:
+    def _judge_lag(self, now_us: int, lag_s: float) -> list[Move]:
         """Lagging from 5 s on; over once it was less for 30 s."""
         if lag_s >= MAX_LAG_S:
             self._lag_ok_since_us = None
             alarm = self.alarm(LAGGING)
             note = "messages wait to be evaluated; staleness is not judged meanwhile"
             alarm.setpoint = MAX_LAG_S
-            return alarm.apply(Stimulus.ACTIVATE, now_us, round(lag_s, 3), note=note)
+            return [Move(alarm, Stimulus.ACTIVATE, now_us, round(lag_s, 3), note=note)]
         alarm_now = self.alarms.get(LAGGING)
         if alarm_now is None or not alarm_now.active:
-            return None
+            return []
         if self._lag_ok_since_us is None:
             self._lag_ok_since_us = now_us
         if now_us - self._lag_ok_since_us < LAG_OVER_US:
-            return None
-        return alarm_now.apply(Stimulus.RETURN, now_us, round(lag_s, 3))
+            return []
+        return [Move(alarm_now, Stimulus.RETURN, now_us, round(lag_s, 3))]
 
     @property
     def shown(self) -> list[Alarm]:

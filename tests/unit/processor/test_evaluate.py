@@ -5,6 +5,7 @@ import threading
 
 import msgspec
 
+from bridge.clock import to_us
 from bridge.live import AcknowledgeAlarm, encode_command
 from bridge.records import AlarmState
 from device.steamlink import codec
@@ -123,7 +124,12 @@ def test_operator_acknowledges_an_alarm():
     bench = Bench()
     bench.send(1, pressure=10.4)
     command = AcknowledgeAlarm(
-        id="c1", boiler="b1", definition="high_pressure", by="Ana", at_us=0, note="seen"
+        id="c1",
+        boiler="b1",
+        definition="high_pressure",
+        by="Ana",
+        at_us=to_us(bench.clock()),
+        note="seen",
     )
 
     bench.source.put("steam.commands", encode_command(command), origin=Origin.OPERATOR)

@@ -5,10 +5,10 @@ import pytest
 from bridge.live import AcknowledgeAlarm
 from bridge.messages import Ack, Cmd, Diag, State
 from bridge.plant import Assignment, Boiler, Device, OwnMetric, Plant, PlantFile, Site
-from bridge.records import AlarmState
+from bridge.records import AlarmEvent, AlarmState
 from bridge.topics import Kind
 from processor.alarms.compiled import MAX_WATCHES
-from processor.alarms.journal import verify
+from processor.alarms.journal import transition_id, verify
 from processor.evaluation import Evaluation, Outcome
 from tests.unit.processor.alarms.sending import (
     LEVEL,
@@ -312,6 +312,65 @@ def test_acknowledging_the_same_twice_is_refused():
     sender.acknowledge(at=2)
 
     assert "is ACKED" in sender.acknowledge(at=2).refusal
+
+
+def test_acknowledging_command_delivered_again_leaves_a_later_alarm_alone():
+    """A redelivered command does not silence what its operator never saw."""
+    sender = Sender(plant_with(definition()))
+    sender.readings(11.0)
+    sender.acknowledge(at=1.5, command="c1")
+    sender.readings(9.0, 11.0, first=2)
+
+    again = sender.acknowledge(at=5, given=1.5, command="c1")
+
+    assert "taken before" in again.refusal
+    assert (sender.state(), len(sender.events)) == (UNACK, 4)
+
+
+@pytest.mark.parametrize("given", [0, 1.5, 2.9])
+def test_acknowledging_before_the_alarm_was_activated_is_refused(given):
+    """A command that comes late, or after a restart, is for an earlier activation."""
+    sender = Sender(plant_with(definition()))
+    sender.readings(11.0, 9.0, 11.0)
+
+    late = sender.acknowledge(at=6, given=given)
+
+    assert "activated after the command was given" in late.refusal
+    assert sender.state() is UNACK
+    assert sender.acknowledge(at=6, given=5.5).refusal is None
+    assert sender.state() is AlarmState.ACKED
+
+
+def test_acknowledging_that_is_recorded_already_moves_nothing():
+    """No alarm changes its state without a record of it."""
+    sender = Sender(plant_with(definition()))
+    sender.readings(11.0)
+    recorded = AlarmEvent(
+        id=transition_id("b1", "hi", AlarmState.ACKED, us(2)),
+        site="mill",
+        boiler="b1",
+        definition="hi",
+        type="HI",
+        metric=PRESSURE,
+        state=AlarmState.ACKED,
+        previous=UNACK,
+        priority=2,
+        at_us=us(2),
+        recorded_at_us=us(2),
+    )
+    sender.evaluation._engine.journal.write(recorded, us(2))
+
+    assert sender.acknowledge(at=3, given=2).refusal is not None
+    assert (sender.state(), len(sender.events)) == (UNACK, 1)
+
+
+def test_acknowledging_remembers_a_bounded_number_of_commands():
+    """The oldest commands are forgotten."""
+    sender = Sender(plant_with(definition()))
+    for _ in range(4_200):
+        sender.acknowledge()
+
+    assert len(sender.evaluation._commands) == 4_096
 
 
 def test_acknowledging_from_a_browser_ahead_is_dated_now():

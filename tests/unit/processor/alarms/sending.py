@@ -101,6 +101,7 @@ class Sender:
         self.now = START
         self.evaluation = evaluation or Evaluation(plant, self.now)
         self.events: list[AlarmEvent] = []
+        self.commands = 0
 
     def send(self, message, kind=None, crc=None, device="d1", at: float | None = None) -> Taken:
         """Send one message; its crc is its content's unless given."""
@@ -132,14 +133,25 @@ class Sender:
         self.events += events
         return events
 
-    def acknowledge(self, name="hi", boiler="b1", at: float | None = None, note=""):
-        """Acknowledge an alarm as operator ana."""
+    def acknowledge(
+        self,
+        name="hi",
+        boiler="b1",
+        at: float | None = None,
+        note="",
+        given: float | None = None,
+        command: str = "",
+    ):
+        """Acknowledge an alarm as operator ana, by a command given now or at that second."""
         if at is not None:
             self.now = START + timedelta(seconds=at)
-        command = AcknowledgeAlarm(
-            id="c1", boiler=boiler, definition=name, by="ana", at_us=to_us(self.now), note=note
+        self.commands += 1
+        at_us = to_us(self.now) if given is None else us(given)
+        identity = command or f"c{self.commands}"
+        asked = AcknowledgeAlarm(
+            id=identity, boiler=boiler, definition=name, by="ana", at_us=at_us, note=note
         )
-        done = self.evaluation.acknowledge(command, self.now)
+        done = self.evaluation.acknowledge(asked, self.now)
         self.events += done.events
         return done
 

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from bridge.records import AlarmState
 from processor.alarms.journal import verify
-from processor.alarms.machine import Alarm, Stimulus, next_state
+from processor.alarms.machine import Alarm, Move, Stimulus, next_state
 from tests.unit.processor.alarms.sending import (
     Sender,
     data,
@@ -43,14 +43,21 @@ def test_alarm_state_after_each_stimulus_is_that_of_isa_18_2(state, stimulus, fo
     assert next_state(state, stimulus) is following
 
 
+def moved(alarm, *stimulus, **more):
+    """Move an alarm as the engine does, and give the transition."""
+    event = Move(alarm, *stimulus, **more).transition()
+    assert event is not None
+    alarm.fold(event)
+    return event
+
+
 def test_alarm_transition_carries_definition_value_and_operator():
     """A transition says what the alarm is, what caused it and who acknowledged it."""
     alarm = Alarm.of("mill", "b1", definition(setpoint=10, priority=1))
-    alarm.apply(Stimulus.ACTIVATE, 5, 11.0)
+    moved(alarm, Stimulus.ACTIVATE, 5, 11.0)
 
-    event = alarm.apply(Stimulus.ACKNOWLEDGE, 9, 11.0, by="ana", note="seen")
+    event = moved(alarm, Stimulus.ACKNOWLEDGE, 9, 11.0, by="ana", note="seen")
 
-    assert event is not None
     assert (event.state, event.previous, event.at_us) == (ACKED, UNACK, 9)
     assert (event.boiler, event.definition, event.type, event.priority) == ("b1", "hi", "HI", 1)
     assert (event.value, event.setpoint, event.by, event.note) == (11.0, 10.0, "ana", "seen")
@@ -60,10 +67,10 @@ def test_alarm_transition_carries_definition_value_and_operator():
 def test_alarm_that_returned_forgets_who_acknowledged():
     """Who acknowledged belongs to the state ACKED alone."""
     alarm = Alarm.of("mill", "b1", definition())
-    alarm.apply(Stimulus.ACTIVATE, 5)
-    alarm.apply(Stimulus.ACKNOWLEDGE, 6, by="ana")
+    moved(alarm, Stimulus.ACTIVATE, 5)
+    moved(alarm, Stimulus.ACKNOWLEDGE, 6, by="ana")
 
-    alarm.apply(Stimulus.RETURN, 7)
+    moved(alarm, Stimulus.RETURN, 7)
 
     assert (alarm.state, alarm.acknowledged_by) == (NORMAL, "")
 
