@@ -24,6 +24,7 @@ from processor.alarms.takeover import Records, take_over
 _TIME_COMMAND_VALID_MS = 60_000
 _RESTORE_MARGIN_US = 60_000_000
 _MAX_COMMANDS = 4_096
+_STRAY_US = 60_000_000
 
 
 class Outcome(Enum):
@@ -70,6 +71,7 @@ class Evaluation:
         self._system = SystemAlarms()
         self._devices: dict[str, FollowedDevice] = {}
         self._follow()
+        self._review_us = self._engine.compiled.next_move_us(to_us(now))
         self._taken = 0
         self._now = now
         self._open: dict[int, int] = {}
@@ -188,6 +190,7 @@ class Evaluation:
         Lets go of what waited for 2 s, judges staleness while the lag is below 5 s.
         """
         engine, now_us = self._engine, self._at(now)
+        self._follow_moves(now_us)
         for device in list(self._waiting):
             device.go_on()
             if not device.waits:
@@ -282,14 +285,26 @@ class Evaluation:
         Definitions that did not change keep their state and timers; devices that are
         gone are forgotten, with what of theirs was waiting.
         """
+        self._replace_plant(plant, self._at(now))
+
+    def _replace_plant(self, plant: Plant, now_us: int) -> None:
         engine = self._engine
-        self._at(now)
         self._plant = plant
         for condition in engine.replace_plant(plant):
             for device in self._devices.values():
                 device.forget(condition)
         self._follow()
         self._changed_sites.update(plant.sites)
+        self._review_us = engine.compiled.next_move_us(now_us)
+
+    def _follow_moves(self, now_us: int) -> None:
+        """Look through the plant again once a device has moved, or its earlier rows have come."""
+        compiled = self._engine.compiled
+        if compiled.strayed:
+            compiled.strayed = False
+            self._review_us = min(self._review_us, now_us + _STRAY_US)
+        if now_us >= self._review_us:
+            self._replace_plant(self._plant, now_us)
 
 
 def _time_command(birth: Birth, now_us: int) -> Cmd:

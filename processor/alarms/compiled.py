@@ -1,5 +1,7 @@
 """The plant compiled for judging: boilers with their alarms, devices with their columns."""
 
+import msgspec
+
 from bridge.plant import Plant
 from bridge.records import AlarmState
 from processor.alarms.machine import Alarm
@@ -8,6 +10,7 @@ from processor.alarms.watch import Band, BoilerWatch, Condition, Watch
 Columns = tuple[str, ...]
 MAX_WATCHES = 64
 """How many different column lists of a device are kept compiled."""
+NEVER_US = 2**62
 
 
 class DeviceWatch:
@@ -25,13 +28,29 @@ class DeviceWatch:
         self.earlier: dict[tuple[str, Columns], Watch] = {}
 
 
+class Replaced(msgspec.Struct, frozen=True):
+    """What a changed plant takes away.
+
+    `gone` are the conditions that are no more, `left` the (boiler, definition) of those
+    among them whose device does not watch the boiler any more.
+    """
+
+    gone: list[Condition]
+    left: set[tuple[str, str]]
+
+
 class Compiled:
-    """The plant's boilers and devices as the engine sees them."""
+    """The plant's boilers and devices as the engine sees them.
+
+    `strayed` is set when a row from before a device was moved makes a condition at the
+    boiler that it watched then.
+    """
 
     def __init__(self, plant: Plant, now_us: int) -> None:
         self.plant = plant
         self.boilers: dict[str, BoilerWatch] = {}
         self.devices: dict[str, DeviceWatch] = {}
+        self.strayed = False
         self._build(plant, now_us)
 
     def _build(self, plant: Plant, now_us: int) -> None:
@@ -45,25 +64,43 @@ class Compiled:
             device = self.devices[name] = devices.get(name) or DeviceWatch(name)
             device.since_us = plant.watched_since_us(name)
 
-    def replace(self, plant: Plant, now_us: int) -> list[Condition]:
-        """Follow a changed plant; returns the conditions that are no more."""
-        before = [c for device in self.devices.values() for c in device.conditions.values()]
+    def replace(self, plant: Plant, now_us: int) -> Replaced:
+        """Follow a changed plant, or the present one once a device has moved."""
+        before = [(name, device.conditions) for name, device in self.devices.items()]
         self._build(plant, now_us)
-        kept = set()
+        kept: set[Condition] = set()
         for device in self.devices.values():
+            boiler = plant.boiler_of(device.name, now_us)
             device.conditions = {
                 key: condition
                 for key, condition in device.conditions.items()
-                if self._is_current(key, condition)
+                if key[0] == boiler and self._is_current(key, condition)
             }
             kept |= set(device.conditions.values())
             device.bands.clear()
             device.watches.clear()
             device.earlier.clear()
-        gone = [condition for condition in before if condition not in kept]
+        gone = [each for _, conditions in before for each in conditions.values()]
+        gone = [condition for condition in gone if condition not in kept]
         for condition in gone:
             condition.watched.conditions.remove(condition)
-        return gone
+        left = {
+            key
+            for name, conditions in before
+            for key in conditions
+            if name not in self.devices or plant.boiler_of(name, now_us) != key[0]
+        }
+        return Replaced(gone, left)
+
+    def next_move_us(self, now_us: int) -> int:
+        """When (epoch µs) the next device goes to another boiler, as plant.yaml says ahead."""
+        moves = (device.since_us for device in self.devices.values())
+        return min((at_us for at_us in moves if at_us > now_us), default=NEVER_US)
+
+    def unwatched(self, now_us: int) -> set[str]:
+        """The boilers that no device watches."""
+        watched = {self.plant.boiler_of(name, now_us) for name in self.devices}
+        return self.boilers.keys() - watched
 
     def _is_current(self, key: tuple[str, str], condition: Condition) -> bool:
         boiler = self.boilers.get(key[0])
@@ -141,5 +178,6 @@ class Compiled:
         condition = device.conditions.get((boiler, definition))
         if condition is None:
             condition = Condition(self.boilers[boiler].watched[definition])
+            self.strayed |= self.plant.devices[device.name].boiler != boiler
             device.conditions[boiler, definition] = condition
         return condition

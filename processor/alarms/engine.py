@@ -1,6 +1,6 @@
 """Judges rows against the definitions of the boilers: the pure core of alarms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import isnan, nan
 
 from bridge.messages import Data
@@ -19,6 +19,7 @@ Row = list[float | None]
 Quality = dict[tuple[int, int], int]
 Codes = dict[int, int]
 NO_CODES: Codes = {}
+_UNWATCHED = "as plant.yaml says, the device that showed it does not watch this boiler any more"
 Hold = Callable[[int, int], None]
 """Called with a message's number and +1 (it must wait) or -1 (no longer)."""
 
@@ -61,7 +62,8 @@ class Engine:
 
         Definitions that did not change keep their state and timers. A changed one keeps
         its alarm's state and judges by its new limits from the next reading on. An alarm
-        whose definition is gone becomes NORMAL, with a note.
+        whose definition is gone becomes NORMAL, and one whose device watches another
+        boiler now, or none, returns to normal; both with a note.
         """
         self.confirm(self.now_us)
         for alarm in self.compiled.without_definition(plant):
@@ -73,7 +75,27 @@ class Engine:
                 note="the definition is no longer in plant.yaml",
             )
             self.write(gone)
-        return self.compiled.replace(plant, self.now_us)
+        replaced = self.compiled.replace(plant, self.now_us)
+        self.return_unwatched(replaced.left)
+        return replaced.gone
+
+    def return_unwatched(self, left: Iterable[tuple[str, str]] = ()) -> None:
+        """Return the active alarms that no device can clear any more.
+
+        These are all of a boiler without devices, and those `left` (boiler, definition)
+        by a device where no other shows the condition.
+        """
+        unwatched, lost = self.compiled.unwatched(self.now_us), set(left)
+        for name, boiler in self.compiled.boilers.items():
+            for watched in boiler.watched.values():
+                orphaned = name in unwatched or (name, watched.definition.name) in lost
+                if (
+                    orphaned
+                    and watched.alarm.active
+                    and not any(condition.phase.active for condition in watched.conditions)
+                ):
+                    watched.recorded_us = None
+                    self.move(Move(watched.alarm, Stimulus.RETURN, self.now_us, note=_UNWATCHED))
 
     def judge(self, device: DeviceWatch, data: Data, *, hist: bool) -> None:
         """Judge the rows of a message that is next in its device's order."""

@@ -66,6 +66,7 @@ def take_over(
         newest = max(beyond, key=lambda each: each.times_us[-1])
         identities = {(each.boot, each.seq) for each in beyond}
         devices[name].resume(newest.boot, newest.seq, identities)
+    engine.return_unwatched()
 
 
 def begin_anew(engine: Engine, boilers: set[str], open_alarms: list[AlarmEvent]) -> None:
@@ -110,7 +111,6 @@ def _fold(engine: Engine, device: DeviceWatch, rows: Rows) -> None:
     for index, at_us in enumerate(rows.times_us):
         watch = engine.compiled.watch_of(device, rows.metrics, at_us)
         row: list[float | None] = [0.0, *rows.values[index]]
-        engine.now_us = at_us
         codes = codes_of(rows.quality, index)
         engine.note_readings(watch, row, codes, at_us)
         engine.judge_row(watch, usable(row, codes), at_us, hist=False)

@@ -552,6 +552,90 @@ def test_plant_change_without_a_definition_ends_its_alarm():
     assert verify(sender.events) == []
 
 
+def two_boilers(boiler="b1", since=None, devices=("d1", "d2")) -> Plant:
+    """A plant whose device d1 watches a boiler since a second (before that b1), and d2 b1."""
+    moved = since is not None
+    known = {
+        "d1": Device(
+            name="d1",
+            site="mill",
+            boiler=boiler,
+            since=moment(since) if moved else None,
+            before=[Assignment(boiler="b1")] if moved else [],
+        ),
+        "d2": Device(name="d2", site="mill", boiler="b1"),
+    }
+    return Plant(
+        PlantFile(
+            sites=[Site(name="mill")],
+            boilers=[
+                Boiler(name=name, site="mill", alarms=[definition()]) for name in ("b1", "b2")
+            ],
+            devices=[known[name] for name in devices],
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [two_boilers(devices=("d2",)), two_boilers("b2"), two_boilers("b2", 2)],
+)
+@pytest.mark.parametrize("others", [0, 1])
+def test_plant_change_takes_away_the_device_of_an_active_alarm_and_it_returns(changed, others):
+    """An alarm that no device can clear any more does not stand for ever."""
+    sender = Sender(two_boilers())
+    sender.readings(11.0)
+    for seq in range(1, 1 + others):
+        sender.send(data(seq, (9.0,)), device="d2", at=1)
+
+    sender.evaluation.replace_plant(changed, moment(3))
+    sender.tick(at=3)
+
+    assert [state for _, state, _ in sender.log] == [UNACK, AlarmState.RTN_UNACK]
+    assert "plant.yaml" in sender.events[-1].note
+    assert verify(sender.events) == []
+
+
+def test_plant_change_takes_away_one_of_two_devices_that_show_an_alarm_and_it_stays():
+    """The other device still shows it, and ends it."""
+    sender = Sender(two_boilers())
+    sender.readings(11.0)
+    sender.send(data(1, (11.0,)), device="d2", at=1)
+
+    sender.evaluation.replace_plant(two_boilers("b2"), moment(3))
+    sender.tick(at=3)
+    assert sender.state() is UNACK
+
+    sender.send(data(4, (9.0,)), device="d2", at=4)
+    sender.tick(at=7)
+    assert [state for _, state, _ in sender.log] == [UNACK, AlarmState.RTN_UNACK]
+
+
+def test_device_moved_at_a_moment_ahead_takes_its_alarm_along_then():
+    """Up to `since` the device holds the alarm of its earlier boiler, and no longer."""
+    sender = Sender(two_boilers("b2", since=10))
+    sender.readings(11.0)
+
+    sender.tick(at=9.9)
+    assert sender.state() is UNACK
+    sender.tick(at=10)
+
+    assert sender.log[-1] == ("hi", AlarmState.RTN_UNACK, 10_000_000)
+
+
+def test_rows_from_before_a_move_that_come_after_it_raise_no_lasting_alarm():
+    """An alarm shown by the last rows at an earlier boiler returns a minute after them."""
+    sender = Sender(two_boilers("b2", since=10))
+    sender.send(data(1, (9.0,), at=20), at=20)
+    sender.send(data(2, (11.0,), at=9), at=21)
+    assert sender.state() is UNACK
+    sender.tick(at=22)
+
+    sender.tick(at=82)
+
+    assert [state for _, state, _ in sender.log] == [UNACK, AlarmState.RTN_UNACK]
+
+
 def test_plant_change_without_a_device_forgets_what_waited():
     """Messages of a device that is gone are settled."""
     sender = Sender(plant_with(definition(), devices=("d1", "d2")))

@@ -13,6 +13,7 @@ from tests.unit.processor.alarms.sending import (
     plant_with,
     records,
     stored,
+    us,
 )
 
 
@@ -134,6 +135,29 @@ def test_takeover_alarm_open_without_rows_waits_for_a_reading():
 
     second.send(data(2, (9.0,), at=502), at=502)
     assert second.state() is AlarmState.RTN_UNACK
+
+
+def test_takeover_alarm_of_a_boiler_that_no_device_watches_any_more_returns():
+    """A device taken away while nobody evaluated leaves no alarm behind."""
+    sender = Sender(plant_with(definition()))
+    sender.readings(11.0)
+    second = Sender(plant_with(definition(), devices=()))
+
+    take_over(second, sender.events, [data(1, (11.0,))], at=9)
+    second.tick(at=9)
+
+    assert second.log == [("hi", AlarmState.RTN_UNACK, 9_000_000)]
+    assert verify(sender.events + second.events) == []
+
+
+def test_takeover_transitions_found_in_stored_rows_are_recorded_now():
+    """What the rows show happened then; it is recorded at the take-over."""
+    second = Sender(plant_with(definition()))
+
+    take_over(second, [], [data(1, (11.0,))], at=9)
+    (event,) = second.tick(at=10)
+
+    assert (event.at_us, event.recorded_at_us) == (us(1) + 1, us(9))
 
 
 def test_takeover_shows_the_stored_readings_and_does_not_find_them_stale():
