@@ -196,7 +196,10 @@ class Dashboard:
         """How the dashboard is; any thread."""
         snapshot = self._hub.snapshot()
         now_us = to_us(self._house.clock())
-        newest_us = max((view.live.at_us for view in snapshot.sites.values()), default=0)
+        # Site "" holds the alarms of Steam itself: it says nothing of the boilers' values.
+        newest_us = max(
+            (view.live.at_us for name, view in snapshot.sites.items() if name), default=0
+        )
         return DashboardHealth(
             status="ok" if snapshot.link.connected else "no live feed",
             live_feed=snapshot.link.connected,

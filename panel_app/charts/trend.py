@@ -2,7 +2,6 @@
 
 import html
 from collections.abc import Sequence
-from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -402,11 +401,3 @@ def _times(translator: Translator) -> DatetimeTickFormatter:
         context_which="start",
         hide_repeats=True,
     )
-
-
-def offset_text(offset: timedelta) -> str:
-    """Such as UTC−3 or UTC+5:30."""
-    minutes = round(offset.total_seconds() / 60)
-    sign = "−" if minutes < 0 else "+"
-    hours, rest = divmod(abs(minutes), 60)
-    return f"UTC{sign}{hours}" + (f":{rest:02d}" if rest else "")

@@ -24,7 +24,7 @@ function journalRow(row, state) {
   const t = state.texts
   const title = row.search ? link(row.search, { class: "st-to-trend", title: t.trends }, row.title) : row.title
   return h("tr", { class: "st-journal-row", "data-event": row.id, "data-state": row.state },
-    h("td", { class: "st-c-at" }, row.at),
+    h("td", { class: "st-c-at" }, row.at, " ", h("span", { class: "st-zone-short" }, row.zone)),
     h("td", { class: "st-c-glyph" }, glyph(row.priority, row.state === "UNACK" ? "PAST" : "NONE", t[`priority_${row.priority}`])),
     h("td", { class: "st-c-title" }, title, row.retroactive ? h("span", { class: "st-tag" }, t.retroactive) : null),
     h("td", { class: "st-c-boiler" }, row.boiler_title),

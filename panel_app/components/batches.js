@@ -163,7 +163,7 @@ export function render({ model }) {
     })
     const [from, to] = bars.node.nextElementSibling.children
     setText(from, day.hour_from)
-    setText(to, day.hour_to)
+    setText(to, `${day.hour_to} ${state.zone}`)
   }
   const showDetail = () => {
     const t = state.texts

@@ -54,6 +54,14 @@ function moment(ms, lang, zone, options) {
 const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" }
 const DAY_CLOCK = { day: "2-digit", month: "2-digit", ...CLOCK }
 
+/* Such as UTC−3: the same in every language, and what a local time means. */
+function offset(ms, zone) {
+  const key = `offset|${zone}`
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "shortOffset" }))
+  const part = formats.get(key).formatToParts(ms).find((one) => one.type === "timeZoneName")
+  return part ? part.value.replace("GMT", "UTC").replace("-", "−") : ""
+}
+
 function serverNow() {
   return Date.now() + clock.skew
 }

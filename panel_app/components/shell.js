@@ -54,14 +54,15 @@ function head(state, send) {
   const status = h("div", { class: "st-link", role: "status" }, light, word, since)
   const time = h("time", { class: "st-clock" })
   const day = h("span", { class: "st-day" })
+  const zone = h("span", { class: "st-clock-zone", title: state.zone })
   const node = h("header", { class: "st-head" },
     h("div", { class: "st-titles" },
       h("h1", { class: "st-title" }, state.title),
       state.subtitle ? h("span", { class: "st-subtitle" }, state.subtitle) : null),
     h("div", { class: "st-head-end" }, status,
-      h("div", { class: "st-when" }, time, day),
+      h("div", { class: "st-when" }, time, zone, day),
       h("div", { class: "st-langs", role: "group", "aria-label": state.texts.language }, ...languages)))
-  return { node, status, word, since, time, day }
+  return { node, status, word, since, time, zone, day }
 }
 
 function banner(state) {
@@ -216,6 +217,7 @@ function tick(state, parts, live, heardMs) {
   setText(parts.head.word, is.word)
   setText(parts.head.since, is.since ? age(now - is.since) : "")
   setText(parts.head.time, moment(now, state.lang, state.zone, CLOCK))
+  setText(parts.head.zone, offset(now, state.zone))
   setText(parts.head.day, moment(now, state.lang, state.zone, { weekday: "short", day: "2-digit", month: "short" }))
   const stale = is.level === "stale"
   parts.stale.hidden = !stale

@@ -72,6 +72,7 @@ class FakePlantFeed:
             self._silent_since_us.clear()
             self._alarms.clear()
             self.events.clear()
+            self._hub.put(LiveSite(site="", at_us=to_us(self._clock()), boilers=[]))
         if self._thread is None:
             self.open()
         self.step()
@@ -117,7 +118,23 @@ class FakePlantFeed:
                 setpoint=found.setpoint,
                 acknowledged_by=by,
             )
-            self._record(boiler, self._alarms[boiler, definition], AlarmState.NORMAL, at_us)
+            self._record(boiler, self._alarms[boiler, definition], AlarmState.NORMAL, at_us, by)
+
+    def system_alarm(self, definition: str, value: float | None = None) -> None:
+        """Let an alarm of Steam itself be active, as the evaluator shows it: of no site."""
+        with self._lock:
+            now_us = to_us(self._clock())
+            alarm = LiveAlarm(
+                definition=definition,
+                type="SYSTEM",
+                metric="",
+                state=AlarmState.UNACK,
+                priority=2,
+                since_us=now_us,
+                value=value,
+            )
+            system = LiveBoiler(boiler="_steam", readings={}, alarms=[alarm], devices=[])
+            self._hub.put(LiveSite(site="", at_us=now_us, boilers=[system]))
 
     def acknowledge(self, command: AcknowledgeAlarm) -> None:
         """Do what the evaluator would do with the command, and show it."""

@@ -88,6 +88,7 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     system: str
     system_lagging: str
     system_identity: str
+    system_other: str
     # overview
     no_boilers: str
     burner: str

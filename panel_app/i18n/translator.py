@@ -1,6 +1,6 @@
 """One session's language: its texts, and numbers and times as its people write them."""
 
-from datetime import date, tzinfo
+from datetime import date, timedelta, tzinfo
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -71,3 +71,11 @@ def utc_offset(zone: ZoneInfo, at_us: int) -> int:
     """How many µs a time zone is ahead of UTC at a moment (epoch µs)."""
     offset = from_us(at_us).astimezone(zone).utcoffset()
     return 0 if offset is None else round(offset.total_seconds()) * 1_000_000
+
+
+def offset_text(offset: timedelta) -> str:
+    """Such as UTC−3 or UTC+5:30."""
+    minutes = round(offset.total_seconds() / 60)
+    sign = "−" if minutes < 0 else "+"
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{sign}{hours}" + (f":{rest:02d}" if rest else "")

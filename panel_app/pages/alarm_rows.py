@@ -10,6 +10,7 @@ from panel_app.i18n import Translator
 SYSTEM_BOILER = "_steam"
 """The boiler under which the evaluator raises alarms about Steam itself."""
 
+_LAGGING = "evaluator_lagging"
 _IDENTITY_REUSED = "identity_reused_"
 
 
@@ -79,11 +80,11 @@ def alarm_title(plant: Plant, boiler: str, name: str, translator: Translator) ->
     """An alarm's title in a language; its definition's name where the plant has none."""
     texts = translator.texts
     if boiler == SYSTEM_BOILER:
-        if name == "evaluator_lagging":
+        if name == _LAGGING:
             return texts.system_lagging
         if name.startswith(_IDENTITY_REUSED):
             return texts.system_identity.format(device=name.removeprefix(_IDENTITY_REUSED))
-        return name
+        return texts.system_other.format(name=name.replace("_", " "))
     definition = definition_of(plant, boiler, name)
     return name if definition is None else definition.title(translator.language)
 
@@ -91,6 +92,8 @@ def alarm_title(plant: Plant, boiler: str, name: str, translator: Translator) ->
 def reading_text(alarm: LiveAlarm, plant: Plant, translator: Translator) -> str:
     """Such as "9,87 bar > 9,80": the value that caused an alarm, and its limit."""
     metric = plant.metrics.get(alarm.metric)
+    if alarm.definition == _LAGGING and alarm.value is not None:
+        return f"{translator.number(alarm.value, 1)} s"
     if alarm.type == "STALE":
         seconds = translator.number(alarm.setpoint, 0)
         return translator.texts.stale_reading.format(seconds=seconds)

@@ -1,13 +1,16 @@
 """The alarm journal: what is asked for, and its events as people read them."""
 
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from bridge.clock import from_us
 from bridge.live import LiveAlarm
 from bridge.plant import Plant
 from bridge.records import AlarmEvent
 from panel_app.i18n import Translator
+from panel_app.i18n.translator import offset_text
 from panel_app.pages.alarm_rows import alarm_title, boiler_title, reading_text
 from panel_app.route import Route
 
@@ -17,10 +20,11 @@ TREND_AROUND_S = 600
 
 
 class JournalRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One event; `search` leads to the trend around it."""
+    """One event; `at` is in `zone` (UTC−3), `search` leads to the trend around it."""
 
     id: str
     at: str
+    zone: str
     boiler: str
     boiler_title: str
     title: str
@@ -74,7 +78,8 @@ def journal(
 
 def journal_row(event: AlarmEvent, plant: Plant, translator: Translator) -> JournalRow:
     """One event in the words of a language, its time in its site's zone."""
-    at_s = event.at_us // 1_000_000
+    at_s, zone = event.at_us // 1_000_000, zone_of(plant, event.boiler)
+    offset = from_us(event.at_us).astimezone(zone).utcoffset() or timedelta()
     trend = Route(
         page="trends",
         boiler=event.boiler if event.boiler in plant.boilers else "",
@@ -85,7 +90,8 @@ def journal_row(event: AlarmEvent, plant: Plant, translator: Translator) -> Jour
     )
     return JournalRow(
         id=event.id,
-        at=translator.moment(event.at_us, zone_of(plant, event.boiler)),
+        at=translator.moment(event.at_us, zone),
+        zone=offset_text(offset),
         boiler=event.boiler,
         boiler_title=boiler_title(plant, event.boiler, translator),
         title=alarm_title(plant, event.boiler, event.definition, translator),

@@ -12,11 +12,11 @@ from bridge.clock import from_us, to_us
 from bridge.plant import Boiler
 from bridge.quality import is_usable
 from bridge.records import AlarmEvent
-from panel_app.charts.trend import Strip, offset_text
+from panel_app.charts.trend import Strip
 from panel_app.components.view import TrendBar, styles
 from panel_app.data.history import aligned_span
 from panel_app.i18n.texts import Texts
-from panel_app.i18n.translator import utc_offset
+from panel_app.i18n.translator import offset_text, utc_offset
 from panel_app.pages.alarms import Choice
 from panel_app.pages.overview_state import KEY_METRICS, LiveValue
 from panel_app.pages.page import Surroundings
@@ -29,6 +29,7 @@ MOST_POINTS = 1_200
 MOST_EVENTS = 200
 LEAST_SPAN_US = 10_000_000
 PHONE_PX = 720
+WALL_PX = 1_600
 
 _TALLEST_PX, _LOWEST_PX = 340, 104
 
@@ -177,7 +178,8 @@ class TrendsPage:
             given.later(lambda: self._draw_next(drawn, boiler, crosshair, pens))
 
     def _height(self, pens: int) -> int:
-        around = 306 if self._given.width >= PHONE_PX else 420
+        width = self._given.width
+        around = 420 if width < PHONE_PX else 306 if width < WALL_PX else 330
         return min(_TALLEST_PX, max(_LOWEST_PX, (self._given.height - around) // max(1, pens)))
 
     def _look(self) -> None:

@@ -225,8 +225,36 @@ def test_exports_are_files_in_the_language_of_the_page(shown: Scene, open_page: 
     text = download.value.path().read_text(encoding="utf-8-sig")
     lines = text.splitlines()
     assert download.value.suggested_filename == "steam-alarms.csv"
-    assert lines[0].startswith("Horário;UTC;Caldeira;Alarme;")
+    assert lines[0].startswith("Data e hora;UTC;Caldeira;Alarme;")
     assert len(lines) == rows + 1
+
+
+@pytest.mark.parametrize(
+    ("language", "whose", "what", "reading"),
+    [
+        ("pt-BR", "Sistema Steam", "Avaliação atrasada: há mensagens esperando", "7,3 s"),
+        ("en", "Steam system", "Evaluation is late: messages are waiting", "7.3 s"),
+    ],
+)
+def test_alarm_of_steam_itself_is_told_in_words(
+    shown: Scene, open_page: Opens, language: str, whose: str, what: str, reading: str
+):
+    """What the evaluator shows of no site is in the list, in the banner, and acknowledged alike."""
+    page = open_page(f"?page=alarms&lang={language}")
+
+    shown.feed.system_alarm("evaluator_lagging", 7.3)
+
+    row = page.locator('.st-active-row[data-boiler="_steam"]')
+    for text in (whose, what, reading):
+        expect(row).to_contain_text(text)
+    expect(page.locator(".st-banner")).to_contain_text(f"{whose}{what}{reading}")
+    expect(page.locator(".st-link")).to_have_attribute("data-state", "live")
+    acknowledge_from_banner(page)
+    expect(row.locator(".st-ack")).to_be_disabled()
+    assert (shown.commands.sent[0].boiler, shown.commands.sent[0].definition) == (
+        "_steam",
+        "evaluator_lagging",
+    )
 
 
 def test_journal_filters_by_text_and_priority(shown: Scene, open_page: Opens):

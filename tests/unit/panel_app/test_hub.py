@@ -29,6 +29,17 @@ def test_hub_put_raises_the_version_and_keeps_other_sites():
     assert hub.snapshot().boiler("sul", "c2") is None
 
 
+def test_hub_takes_the_alarms_of_steam_itself_beside_the_sites():
+    """They come as site "" and leave the sites' values alone."""
+    hub = LiveHub()
+    hub.put(live("norte"))
+
+    hub.put(live("", at_us=9))
+
+    assert set(hub.snapshot().sites) == {"norte", ""}
+    assert hub.snapshot().boiler("norte", "c1").readings["steam_pressure"].at_us == 1
+
+
 def test_hub_link_is_told_once():
     """The same state again changes nothing; another one has its time."""
     hub = LiveHub(lambda: from_us(5_000_000))

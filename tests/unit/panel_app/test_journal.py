@@ -75,7 +75,7 @@ def test_row_leads_to_the_trend_around_the_alarm():
         ("caldeira-9", "gone", "gone"),
         ("_steam", "evaluator_lagging", "Avaliação atrasada: há mensagens esperando"),
         ("_steam", "identity_reused_esp-7", "Identidade de dispositivo repetida: esp-7"),
-        ("_steam", "other", "other"),
+        ("_steam", "no_heartbeat", "Alarme do próprio Steam: no heartbeat"),
     ],
 )
 def test_alarms_that_the_plant_does_not_define_still_have_a_title(boiler, definition, title):

@@ -63,7 +63,8 @@ def test_mqtt_feed_brings_live_values_and_takes_commands(mosquitto, mqtt_peer):
         wait_for(lambda: hub.snapshot().link.connected)
         mqtt_peer.publish(live_topic("norte"), b"{not json")
         mqtt_peer.publish(live_topic("norte"), live())
-        wait_for(lambda: "norte" in hub.snapshot().sites)
+        mqtt_peer.publish(live_topic(""), live(""))
+        wait_for(lambda: set(hub.snapshot().sites) == {"norte", ""})
 
         feed.acknowledge(COMMAND)
 
@@ -107,7 +108,8 @@ def test_amqp_feed_brings_live_values_and_takes_commands(rabbitmq_vhost, channel
         channel.basic_publish(LIVE_EXCHANGE, "norte", b"\xff")
         channel.basic_publish(LIVE_EXCHANGE, "norte", live("norte"))
         channel.basic_publish(LIVE_EXCHANGE, "sul", live("sul"))
-        wait_for(lambda: set(hub.snapshot().sites) == {"norte", "sul"})
+        channel.basic_publish(LIVE_EXCHANGE, "", live(""))
+        wait_for(lambda: set(hub.snapshot().sites) == {"norte", "sul", ""})
 
         feed.acknowledge(COMMAND)
 

@@ -8,9 +8,10 @@ import pytest
 from bokeh.models import Range1d, Span
 
 from bridge.records import AlarmState
-from panel_app.charts.trend import LONGEST_LIVE_ROWS, Strip, offset_text, points_of
+from panel_app.charts.trend import LONGEST_LIVE_ROWS, Strip, points_of
 from panel_app.data.fake_plant import fake_plant
 from panel_app.i18n import translator_of
+from panel_app.i18n.translator import offset_text
 from panel_app.theme.tokens import LIGHT
 from store.port import Series
 from tests.unit.panel_app.test_journal import EVENT
