@@ -46,6 +46,7 @@ class Reason(StrEnum):
     IDENTITY_REUSED = "identity_reused"
     STORE_REFUSED = "store_refused"
     ADOPTED = "adopted"
+    UNEXPECTED = "unexpected"
 
 
 class Refused(ValueError):
@@ -220,9 +221,11 @@ def decode(kind: Kind, payload: bytes) -> Message:
     if len(payload) > MAX_PAYLOAD_BYTES:
         detail = f"{len(payload)} bytes; a message holds at most {MAX_PAYLOAD_BYTES}"
         raise Refused(Reason.OVERSIZE, detail)
+    if not payload.isascii():
+        _check_utf8(payload)
     try:
         message: Message = _DECODERS[kind].decode(payload)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise _why_not(kind, payload, error) from None
     if type(message) is Data:
         _check_data(message)
@@ -231,11 +234,21 @@ def decode(kind: Kind, payload: bytes) -> Message:
     return message
 
 
+def _check_utf8(payload: bytes) -> None:
+    """Refuse what is no UTF-8 anywhere: msgspec skips unknown keys without looking into them."""
+    try:
+        payload.decode()
+    except UnicodeDecodeError as error:
+        raise Refused(
+            Reason.MALFORMED, f"not UTF-8 at byte {error.start}: {error.reason}"
+        ) from None
+
+
 def _why_not(kind: Kind, payload: bytes, error: Exception) -> Refused:
     """Say whether the version, the clock or the form is at fault."""
     try:
         head = _HEAD.decode(payload)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, RecursionError):
         return Refused(Reason.MALFORMED, f"not the JSON of a {kind.value} message: {error}")
     if head.v != VERSION or isinstance(head.v, bool):
         detail = f"version {head.v!r}; this Steam understands version {VERSION}"

@@ -1,5 +1,6 @@
 """From a delivery to what is stored: decoded, checked, dated and placed at its boiler."""
 
+import traceback
 from functools import lru_cache
 
 import msgspec
@@ -62,6 +63,8 @@ class Placement:
                 bounds.check([status.at_us])
         except Refused as refusal:
             return Placed(bad=bad_message(delivery, refusal, bounds.now_us))
+        except Exception as error:  # noqa: BLE001 - one message never ends the recording
+            return Placed(bad=bad_message(delivery, unexpected(error), bounds.now_us))
         return Placed(status=status)
 
     def _place_data(
@@ -118,11 +121,27 @@ class Placement:
 
 
 def read(delivery: Delivery, plant: Plant) -> tuple[Topic, Message]:
-    """Parse and decode a delivery of a registered device; raises Refused."""
+    """Parse and decode a delivery of a registered device; raises Refused, never anything else."""
     try:
-        topic = parse_routing_key(delivery.routing_key)
+        return _read(delivery, plant)
     except BadTopic as error:
         raise Refused(Reason.BAD_TOPIC, str(error)) from None
+    except Refused:
+        raise
+    except Exception as error:
+        raise unexpected(error) from error
+
+
+def unexpected(error: Exception) -> Refused:
+    """A fault of Steam's own, told with its place in the code: the device is not to blame."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{where.name}, {where.filename.rpartition('/')[2]}:{where.lineno}"
+    detail = f"Steam failed at it ({place}): {type(error).__name__}: {error}"
+    return Refused(Reason.UNEXPECTED, f"{detail[:500]}; retry it with a version that does not")
+
+
+def _read(delivery: Delivery, plant: Plant) -> tuple[Topic, Message]:
+    topic = parse_routing_key(delivery.routing_key)
     if plant.device(topic.site, topic.device) is None:
         detail = (
             f"device {topic.device!r} of site {topic.site!r} is not in plant.yaml; "

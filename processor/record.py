@@ -15,7 +15,8 @@ from processor.counters import RecorderCounters
 from processor.delivery import Delivery, Origin, Source
 from processor.gathering import FlushRule, Gathered, Gathering
 from processor.health import Loop
-from processor.placing import Placed, Placement, bad_message
+from processor.placing import Placed, Placement, bad_message, unexpected
+from processor.quarantine import BadMessage
 from processor.writing import Worker, Writing
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,7 @@ class Recorder:
         self._retention = retention
         self._gathering = Gathering(rule)
         self._loop = loop
+        self._failed_at: set[str] = set()
 
     def run(self, stopping: threading.Event) -> None:
         """Record until told to stop; then write what is gathered and acknowledge it."""
@@ -90,7 +92,16 @@ class Recorder:
                 placed = _results(delivery, bounds.now_us)
             else:
                 placed = self._placement.place(delivery, bounds)
+            if placed.bad is not None and placed.bad.reason is Reason.UNEXPECTED:
+                self._tell_failure(placed.bad)
             self._gathering.add(delivery, placed, now)
+
+    def _tell_failure(self, bad: BadMessage) -> None:
+        """Log a fault of Steam's own once for each place in the code; every one is kept whole."""
+        place = bad.detail.partition(")")[0]
+        if place not in self._failed_at:
+            self._failed_at.add(place)
+            log.error("message kept in quarantine", reason=bad.detail, routing_key=bad.routing_key)
 
     def _refresh_plant(self) -> None:
         plant = self._plant()
@@ -115,6 +126,8 @@ def _results(delivery: Delivery, now_us: int) -> Placed:
     """What the evaluator made, on its way to the store."""
     try:
         return Placed(alarm_events=_EVENTS.decode(delivery.body))
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         refusal = Refused(Reason.MALFORMED, f"not alarm events: {error}")
-        return Placed(bad=bad_message(delivery, refusal, now_us))
+    except Exception as error:  # noqa: BLE001 - one message never ends the recording
+        refusal = unexpected(error)
+    return Placed(bad=bad_message(delivery, refusal, now_us))

@@ -51,6 +51,29 @@ def test_data_row_time_is_a_pure_function_of_the_message():
     assert data.times_us() == [T_MS * 1000 + 234, (T_MS + 1000) * 1000 + 234]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"v":1,"s":"online","boot":1,"conn":1,"x":"\xff"}',
+        b'{"v":1,"s":"online","boot":1,"conn":1,"\xff":1}',
+        b'{"v":1,"s":"online","boot":1,"conn":1,"x":{"y":["\xed\xa0\x80"]}}',
+    ],
+)
+def test_message_not_utf8_in_an_unknown_key_is_malformed(body):
+    """The whole payload is UTF-8, keys that this version does not know included."""
+    refused = refusal(body, Kind.STATE)
+
+    assert refused.reason is Reason.MALFORMED
+    assert "not UTF-8 at byte" in refused.detail
+
+
+def test_message_with_unknown_keys_in_utf8_is_taken():
+    """An unknown key with text beyond ASCII is skipped."""
+    body = '{"v":1,"s":"online","boot":1,"conn":1,"x":"caldeira nº 1"}'.encode()
+
+    assert decode(Kind.STATE, body).s == "online"
+
+
 def test_data_quality_is_read_by_row_and_column():
     """`q` maps "row,column" to the codes that are not good."""
     assert decode(Kind.DATA, payload(q={"1,0": 24})).quality() == {(1, 0): 24}

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge.messages import Reason, TimeBounds
+from bridge.messages import Reason, Refused, TimeBounds
 from bridge.plant import parse_plant
 from device.steamlink import codec
 from processor.delivery import Delivery
-from processor.placing import Placement
+from processor.placing import Placement, read
 from tests.fakes import START
 from tests.messages import DATA_KEY, PLANT, START_MS, data
 
@@ -114,3 +114,26 @@ def test_birth_becomes_a_status_with_its_own_text():
     assert placed.status.state == "offline"
     assert (placed.status.boot, placed.status.conn) == (4, 2)
     assert placed.status.body.encode() == body
+
+
+def test_fault_of_steams_own_quarantines_the_message(monkeypatch):
+    """Whatever place() fails with, the message is kept whole with where that was."""
+    monkeypatch.setattr("processor.placing._status", lambda *_: 1 // 0)
+    body = codec.encode_state(state="online", boot=1, conn=1)
+
+    placed = place(body, "steam.v1.mill.dev1.state")
+
+    assert placed.bad.reason is Reason.UNEXPECTED
+    assert placed.bad.body == body
+    assert "ZeroDivisionError" in placed.bad.detail
+    assert "test_placing.py" in placed.bad.detail
+
+
+def test_read_refuses_whatever_decoding_fails_with(monkeypatch):
+    """Recorder and evaluator read alike: a fault of Steam's own is a refusal, no crash."""
+    monkeypatch.setattr("processor.placing.decode", lambda *_: 1 // 0)
+
+    with pytest.raises(Refused) as caught:
+        read(Delivery(1, DATA_KEY, data()), PLANT)
+
+    assert caught.value.reason is Reason.UNEXPECTED

@@ -5,9 +5,11 @@ import threading
 from datetime import UTC
 
 import pytest
+from structlog.testing import capture_logs
 
 from processor.backoff import Backoff
 from processor.counters import RecorderCounters
+from processor.delivery import Origin
 from processor.gathering import FlushRule
 from processor.health import Health
 from processor.record import Recorder
@@ -114,6 +116,48 @@ def test_bad_messages_are_quarantined_and_harm_no_neighbour():
     assert bench.counters.flow.identity().holds
 
 
+@pytest.mark.parametrize(
+    ("routing_key", "body", "origin"),
+    [
+        (
+            "steam.v1.mill.dev2.state",
+            b'{"v":1,"s":"online","boot":1,"conn":1,"x":"\xff"}',
+            Origin.DEVICE,
+        ),
+        ("steam.results", b'[{"id":"\xff"}]', Origin.EVALUATOR),
+    ],
+)
+def test_message_not_utf8_ends_no_recording(routing_key, body, origin):
+    """A byte that is no UTF-8 costs its own message only, wherever it stands."""
+    bench = Bench(ScriptedStore())
+    bench.source.put(DATA_KEY, data(1))
+    bench.source.put(routing_key, body, origin=origin)
+    bench.source.put(DATA_KEY, data(2))
+
+    bench.run()
+
+    assert bench.store.seqs == [1, 2]
+    assert [bad.body for bad in bench.quarantine.kept] == [body]
+    assert bench.source.acknowledged == 3
+    assert bench.counters.flow.snapshot().quarantined == {"malformed": 1}
+
+
+def test_fault_of_steams_own_is_logged_once_and_ends_no_recording(monkeypatch):
+    """What nobody expected is quarantined, told once for its kind, and recording goes on."""
+    monkeypatch.setattr("processor.placing._status", lambda *_: 1 // 0)
+    bench = Bench(ScriptedStore())
+    for _ in range(3):
+        bench.source.put("steam.v1.mill.dev1.state", b'{"v":1,"s":"online","boot":1,"conn":1}')
+    bench.source.put(DATA_KEY, data(1))
+
+    with capture_logs() as logs:
+        bench.run()
+
+    assert bench.store.seqs == [1]
+    assert bench.counters.flow.snapshot().quarantined == {"unexpected": 3}
+    assert len([line for line in logs if "ZeroDivisionError" in line.get("reason", "")]) == 1
+
+
 @pytest.mark.parametrize("fault", [Unavailable("down"), Misconfigured("no bucket steam/raw")])
 def test_store_away_is_waited_for(fault, monkeypatch):
     """A store that is down or misconfigured is tried again; nothing is lost or refused."""
@@ -190,7 +234,6 @@ def test_results_refused_by_the_store_cost_no_reading():
     import msgspec
 
     from bridge.records import AlarmEvent, AlarmState
-    from processor.delivery import Origin
 
     class Store(ScriptedStore):
         def write(self, batch):
