@@ -1,6 +1,7 @@
 """From a delivery to what is stored: decoded, checked, dated and placed at its boiler."""
 
 import traceback
+import zlib
 from functools import lru_cache
 
 import msgspec
@@ -27,11 +28,15 @@ from processor.quarantine import BadMessage
 
 Columns = tuple[int, ...]
 
+_SECOND_US = 1_000_000
+_STATES = ("online", "stopped", "offline")
+
 
 class Placed(msgspec.Struct, frozen=True, gc=False):
     """What one delivery becomes: records to store, a copy or the whole for quarantine.
 
-    `complete` is False where the message itself is refused, so that nothing is stored.
+    `complete` is False where the message itself is refused, so that nothing is stored. A
+    command to a device (kind `cmd`) is complete with nothing: it is acknowledged, not stored.
     """
 
     rows: list[Rows] = []
@@ -60,7 +65,7 @@ class Placement:
                 return self._place_data(delivery, topic, message, bounds)
             status = _status(topic, message, delivery.body, bounds)
             if type(message) is Event:
-                bounds.check([status.at_us])
+                bounds.check([message.time_us()])
         except Refused as refusal:
             return Placed(bad=bad_message(delivery, refusal, bounds.now_us))
         except Exception as error:  # noqa: BLE001 - one message never ends the recording
@@ -179,27 +184,26 @@ def _without(rows: list[Rows], columns: Columns) -> list[Rows]:
     ]
 
 
-def _status(topic: Topic, message: Message, body: bytes, bounds: TimeBounds) -> DeviceStatus:
-    """What a device said of itself; dated by the message where that says a time to believe."""
+def _status(topic: Topic, message: Message, body: bytes, bounds: TimeBounds) -> DeviceStatus | None:
+    """What a device said of itself; None for a command, which is no word of a device."""
     boot = conn = seq = state = None
     at_us = bounds.now_us
     match message:
         case Birth():
             boot, conn, state = message.boot, message.conn, "online"
+            at_us = _believed_us(message.t, bounds) or _placed_us(bounds, _order(boot, conn, 0))
         case State():
             boot, conn, state = message.boot, message.conn, message.s
+            at_us = _placed_us(bounds, _order(boot, conn, _STATES.index(state)))
         case Event():
             boot, seq, at_us = message.b, message.n, message.time_us()
         case Diag():
             boot = message.b
-        case Ack() | Cmd() | Data():
-            pass
-    if (
-        isinstance(message, Birth | Diag)
-        and message.t is not None
-        and bounds.admit(message.t * 1000)
-    ):
-        at_us = message.t * 1000
+            at_us = _believed_us(message.t, bounds) or _placed_us(bounds, zlib.crc32(body))
+        case Ack():
+            at_us = _placed_us(bounds, zlib.crc32(body))
+        case Cmd() | Data():
+            return None
     return DeviceStatus(
         site=topic.site,
         device=topic.device,
@@ -211,3 +215,28 @@ def _status(topic: Topic, message: Message, body: bytes, bounds: TimeBounds) -> 
         state=state,
         body=body.decode(),
     )
+
+
+def _believed_us(time_ms: int | None, bounds: TimeBounds) -> int | None:
+    """A message's own time in epoch µs, where it has one that can be true."""
+    if time_ms is None or not bounds.admit(time_ms * 1000):
+        return None
+    return time_ms * 1000
+
+
+def _placed_us(bounds: TimeBounds, place: int) -> int:
+    """A time for a message that has none: the last whole second, and in it the message's place.
+
+    `place` is a function of the message alone, so that two messages of one fetch differ. A
+    redelivery within the second overwrites itself; a later one is one more point with the same
+    body, of which the first says when. The time lies at most 2 s before the processing.
+    """
+    return (bounds.now_us // _SECOND_US - 1) * _SECOND_US + place % _SECOND_US
+
+
+def _order(boot: int, conn: int, step: int) -> int:
+    """The place of a word about a connection: by boot, connection and step in it.
+
+    Distinct for some 100 boots of some 1,000 connections each.
+    """
+    return (boot % 100) * 10_000 + (conn % 1_000) * 10 + step

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.clock import to_us
 from bridge.messages import Reason, Refused, TimeBounds
 from bridge.plant import parse_plant
 from device.steamlink import codec
@@ -137,3 +138,65 @@ def test_read_refuses_whatever_decoding_fails_with(monkeypatch):
         read(Delivery(1, DATA_KEY, data()), PLANT)
 
     assert caught.value.reason is Reason.UNEXPECTED
+
+
+def statuses(*said, now=START):
+    """What becomes of messages about (kind, body) that come in one fetch at `now`."""
+    placement, bounds = Placement(PLANT), TimeBounds.at(now, None)
+    deliveries = [
+        Delivery(number, f"steam.v1.mill.dev1.{kind}", body)
+        for number, (kind, body) in enumerate(said, 1)
+    ]
+    return [placement.place(delivery, bounds).status for delivery in deliveries]
+
+
+def test_states_of_one_fetch_are_points_of_their_own_in_their_order():
+    """Connections that came and went while nobody looked do not overwrite each other."""
+    said = [
+        ("state", codec.encode_state(state=state, boot=boot, conn=conn))
+        for boot in (1, 2)
+        for conn in (1, 2, 3)
+        for state in ("online", "offline")
+    ]
+
+    times = [status.at_us for status in statuses(*said)]
+
+    assert times == sorted(set(times))
+    now_us = to_us(START)
+    assert all(now_us - 2_000_000 <= time < now_us for time in times)
+
+
+def test_messages_without_a_time_differ_by_what_they_say():
+    """Births without a clock, answers and health reports of one fetch are all kept."""
+    said = [
+        *(("diag", b'{"v":1,"b":1,"up":%d}' % (n * 60_000)) for n in range(50)),
+        *(("ack", b'{"v":1,"id":"%d","ok":true}' % n) for n in range(50)),
+    ]
+
+    times = [(status.kind, status.at_us) for status in statuses(*said)]
+
+    assert len(set(times)) == 100
+
+
+def test_redelivered_state_overwrites_itself_within_the_second():
+    """The same words give the same point; in a later second they give a second one."""
+    said = ("state", codec.encode_state(state="online", boot=1, conn=1))
+
+    (first,), (again,), (later,) = (
+        statuses(said, now=START + timedelta(milliseconds=ms)) for ms in (0, 900, 1_900)
+    )
+
+    assert again == first
+    assert later.at_us == first.at_us + 1_000_000
+    assert later.body == first.body
+
+
+def test_command_to_a_device_is_acknowledged_and_not_stored():
+    """The queues' bindings match kind `cmd` too; it is no word of the device."""
+    body = b'{"v":1,"id":"1","op":"identify","exp":1}'
+
+    placed = place(body, "steam.v1.mill.dev1.cmd")
+
+    assert placed.complete
+    assert placed.status is None
+    assert placed.rows == []
