@@ -3,6 +3,7 @@
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from threading import Lock
 from typing import Self, TypeVar
 
@@ -219,14 +220,14 @@ class FakeStore:
         return sorted(found, key=lambda event: (event.at_us, event.n), reverse=True)[:limit]
 
     def alarm_heads(self) -> dict[str, AlarmEvent]:
-        """The last event of each boiler's chain (highest `n`), by boiler."""
-        by_number = sorted(self._all_events(), key=lambda event: event.n)
-        return {event.boiler: event for event in by_number}
+        """The event recorded last of each boiler, by boiler."""
+        in_order = sorted(self._all_events(), key=attrgetter("recorded_at_us", "n"))
+        return {event.boiler: event for event in in_order}
 
     def open_alarms(self) -> list[AlarmEvent]:
-        """The newest event of each alarm that is not NORMAL, retroactive ones aside."""
+        """The event recorded last, retroactive ones aside, of each alarm that is not NORMAL."""
         newest: dict[tuple[str, str, str], AlarmEvent] = {}
-        for event in sorted(self._all_events(), key=lambda event: event.n):
+        for event in sorted(self._all_events(), key=attrgetter("recorded_at_us", "n")):
             if not event.retroactive:
                 newest[event.site, event.boiler, event.definition] = event
         found = [event for event in newest.values() if event.state is not AlarmState.NORMAL]

@@ -173,13 +173,13 @@ class InfluxStore:
         return sorted(found, key=attrgetter("at_us", "n"), reverse=True)[:limit]
 
     def alarm_heads(self) -> dict[str, AlarmEvent]:
-        """The last event of each boiler's chain (highest `n`), by boiler."""
+        """The event recorded last of each boiler, by boiler."""
         (rows,) = self._query(EVENTS, select.HEADS, {})
         found = [select.record_of(AlarmEvent, row) for row in rows]
         return {event.boiler: event for event in found}
 
     def open_alarms(self) -> list[AlarmEvent]:
-        """The newest event of each alarm that is not NORMAL, retroactive ones aside."""
+        """The event recorded last, retroactive ones aside, of each alarm that is not NORMAL."""
         (rows,) = self._query(EVENTS, select.NEWEST_OF_ALARMS, {})
         newest = [select.record_of(AlarmEvent, row) for row in rows]
         found = [event for event in newest if event.state is not AlarmState.NORMAL]

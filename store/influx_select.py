@@ -27,7 +27,7 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 _PLACE = '"site" = $site AND "boiler" = $boiler AND time >= $start AND time < $end'
 _SPAN = "time >= $start AND time < $end"
 _EVENT_COLUMNS = ", ".join(
-    f'"{name}"' for name in AlarmEvent.__struct_fields__ if name not in ("n", "at_us")
+    f'"{name}"' for name in AlarmEvent.__struct_fields__ if name not in ("recorded_at_us", "at_us")
 )
 
 ROWS = f'SELECT * FROM "{BOILER}" WHERE {_PLACE}'  # noqa: S608 - names of our own, here and below
@@ -36,9 +36,9 @@ EVENTS_NEWEST_FIRST = f'SELECT * FROM "{ALARM_EVENT}" WHERE {_SPAN} ORDER BY tim
 EVENTS_OF_BOILER_NEWEST_FIRST = EVENTS_NEWEST_FIRST.replace(
     " ORDER", ' AND "boiler" = $boiler ORDER'
 )
-HEADS = f'SELECT max("n") AS "n", {_EVENT_COLUMNS} FROM "{ALARM_EVENT}" GROUP BY "boiler"'  # noqa: S608
+HEADS = f'SELECT max("recorded_at_us") AS "recorded_at_us", {_EVENT_COLUMNS} FROM "{ALARM_EVENT}" GROUP BY "boiler"'  # noqa: S608
 NEWEST_OF_ALARMS = (
-    f'SELECT max("n") AS "n", {_EVENT_COLUMNS} FROM "{ALARM_EVENT}" '  # noqa: S608
+    f'SELECT max("recorded_at_us") AS "recorded_at_us", {_EVENT_COLUMNS} FROM "{ALARM_EVENT}" '  # noqa: S608
     'WHERE "retroactive" = false GROUP BY "site", "boiler", "definition"'
 )
 BATCH_MINUTES = (

@@ -123,10 +123,14 @@ class Store(Protocol):
         """Alarm events within the span by `at_us`, newest first, at most `limit`."""
 
     def alarm_heads(self) -> dict[str, AlarmEvent]:
-        """The last event of each boiler's chain (highest `n`), by boiler."""
+        """The last event of each boiler's chain, by boiler: the one recorded last.
+
+        Their writer sees to it that `recorded_at_us` rises along a chain; `n` does not
+        tell where two writers numbered alike.
+        """
 
     def open_alarms(self) -> list[AlarmEvent]:
-        """The newest event (by `n`, retroactive ones aside) of each alarm that is not NORMAL."""
+        """The event recorded last, retroactive ones aside, of each alarm that is not NORMAL."""
 
 
 def minutes_of(summaries: Iterable[BatchSummary]) -> list[BatchMinute]:

@@ -204,13 +204,16 @@ class SqliteStore:
         return self._records(AlarmEvent, "alarm_event", query, (start_us, end_us, boiler, limit))
 
     def alarm_heads(self) -> dict[str, AlarmEvent]:
-        """The last event of each boiler's chain (highest `n`), by boiler."""
-        query = "GROUP BY boiler HAVING max(n) IS NOT NULL"
+        """The event recorded last of each boiler, by boiler."""
+        query = "GROUP BY boiler HAVING max(recorded_at_us) IS NOT NULL"
         return {event.boiler: event for event in self._records(AlarmEvent, "alarm_event", query)}
 
     def open_alarms(self) -> list[AlarmEvent]:
-        """The newest event of each alarm that is not NORMAL, retroactive ones aside."""
-        query = "WHERE NOT retroactive GROUP BY site, boiler, definition HAVING max(n) IS NOT NULL"
+        """The event recorded last, retroactive ones aside, of each alarm that is not NORMAL."""
+        query = (
+            "WHERE NOT retroactive GROUP BY site, boiler, definition "
+            "HAVING max(recorded_at_us) IS NOT NULL"
+        )
         newest = self._records(AlarmEvent, "alarm_event", query)
         found = [event for event in newest if event.state is not AlarmState.NORMAL]
         return sorted(found, key=lambda event: (event.at_us, event.boiler, event.definition))

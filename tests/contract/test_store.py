@@ -744,8 +744,8 @@ def test_alarm_events_hostile_note_comes_back_unchanged(store):
     assert read_alarms(store) == events[::-1]
 
 
-def test_alarm_heads_are_the_highest_number_of_each_boiler(store):
-    """The head of a boiler's chain is its highest n, whatever the events' times."""
+def test_alarm_heads_are_what_was_recorded_last_of_each_boiler(store):
+    """The head of a boiler's chain is what was recorded last, whatever the events' times."""
     write_alarms(
         store,
         alarm(1),
@@ -764,6 +764,17 @@ def test_alarm_heads_are_the_highest_number_of_each_boiler(store):
     assert heads["b1"] == alarm(3, AlarmState.NORMAL, at_us=NOW_US - MINUTE, retroactive=True)
 
 
+def test_alarm_state_is_that_recorded_last_where_two_writers_numbered_alike(store):
+    """A writer that did not see all records may number anew: its later word counts."""
+    later_us = NOW_US + 100 * SECOND
+    over = alarm(4, AlarmState.NORMAL, at_us=NOW_US + 50 * SECOND, recorded_at_us=later_us)
+    raised = alarm(2, definition="level-low", recorded_at_us=later_us - 1)
+    write_alarms(store, *(alarm(n) for n in range(1, 10)), over, raised)
+
+    assert store.alarm_heads() == {"b1": over}
+    assert store.open_alarms() == [raised]
+
+
 def test_alarm_heads_of_an_empty_store_are_none(store):
     """No chain, no head, and nothing open."""
     assert store.alarm_heads() == {}
@@ -772,7 +783,7 @@ def test_alarm_heads_of_an_empty_store_are_none(store):
 
 
 def test_open_alarms_are_those_whose_newest_event_is_not_normal(store):
-    """The highest n of each alarm decides; what was over before it was seen decides nothing."""
+    """The event recorded last decides; what was over before it was seen decides nothing."""
     still_open = alarm(2, AlarmState.ACKED, definition="open")
     write_alarms(
         store,
