@@ -176,15 +176,15 @@ class EvaluatorCounters:
     """What an evaluator has done; only the evaluator's own threads write here.
 
     `lag_seconds` is the evaluation moment less the newest row's time, `held_seconds` the
-    time spent waiting because results could not be published, `lost` the messages of gaps
-    that no device can fill any more.
+    time spent waiting because results could not be published, `commands` the operators'
+    commands taken. Probes among evaluators are no messages and are not counted.
     """
 
     role = "evaluate"
 
     def __init__(self) -> None:
         self.flow = Flow(self.role, ("evaluated", "duplicate"))
-        self.rows = self.transitions = self.retroactive = self.late = self.lost = 0
+        self.rows = self.transitions = self.retroactive = 0
         self.publish_failures = self.live_published = self.commands = 0
         self.lag_seconds = self.held_seconds = 0.0
 

@@ -2,9 +2,8 @@
 
 import threading
 import zlib
-from collections import Counter, deque
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import structlog
@@ -15,29 +14,38 @@ from bridge.messages import Data, Message, Refused, TimeBounds
 from bridge.plant import Plant
 from bridge.records import AlarmEvent
 from bridge.topics import Kind, Topic
+from processor.alarms.takeover import Records
 from processor.backoff import Backoff
 from processor.counters import EvaluatorCounters
 from processor.delivery import Delivery, Origin, Source
-from processor.evaluation import Evaluation, Outcome
+from processor.evaluation import Evaluation
 from processor.health import Loop
+from processor.lag import QueueLag
 from processor.placing import read
 from processor.results import LiveOut, PublishFailed, Results
-from processor.takeover import restore
+from processor.takeover import Recall, Start, in_thread
+from processor.unacknowledged import EVALUATED, QUARANTINED, Unacknowledged
 from store.port import Store
 
 log = structlog.get_logger(__name__)
 
 LIVE_PERIOD = timedelta(milliseconds=250)
 HEARTBEAT_PERIOD = timedelta(seconds=10)
-_BACKLOG_DELIVERIES = 50
+PROBE_PERIOD = timedelta(seconds=5)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Evaluator:
     """Evaluates whatever the source hands over; the broker lets only one be active.
 
+    An evaluator is active once its connection has brought it a delivery, or from its
+    connection on where there can be no other; only then does it judge what time brings,
+    publish, show and beat. While it is not, it sends itself a probe through the queue
+    every 5 s, so that one of them is active in an idle plant too.
+
     Events are published and confirmed before the messages that caused them are
-    acknowledged. State is rebuilt from the store at the first delivery after each
-    (re)connection, because another evaluator may have been active in between.
+    acknowledged. What is recorded is read from the store each time it becomes active,
+    because another may have been active in between; messages wait 2 s for that.
     """
 
     def __init__(  # noqa: PLR0913 - one port each
@@ -53,27 +61,26 @@ class Evaluator:
         retention: timedelta | None,
         backoff: Backoff,
         loop: Loop,
+        start: Start = in_thread,
     ) -> None:
         self._source = source
         self._results = results
         self._live_out = live_out
         self._plant = plant
         self._known_plant = plant()
-        self._store = store
         self._counters = counters
         self._clock = clock
         self._retention = retention
         self._backoff = backoff
         self._loop = loop
         self._evaluation = Evaluation(self._known_plant, clock())
-        self._restored_for = -1
-        self._taken: deque[int] = deque()
-        self._dropped = 0
-        self._last = 0
-        self._acknowledged = 0
-        self._lag_s = 0.0
-        self._drained_at = clock()
-        self._shown_at = self._beat_at = datetime.min.replace(tzinfo=clock().tzinfo)
+        self._recall = None if store is None else Recall(store, start)
+        self._lag = QueueLag()
+        self._connection = 0
+        self._active = self._going_on = self._alone = False
+        self._waiting: list[Delivery] = []
+        self._unacknowledged = Unacknowledged(counters)
+        self._shown_at = self._beat_at = self._probed_at = _NEVER
         self._events: list[AlarmEvent] = []
         self.fault = ""
 
@@ -86,10 +93,10 @@ class Evaluator:
             while not stopping.is_set():
                 self.turn(stopping)
         finally:
-            unsettled = self._counters.flow.in_flight
-            if unsettled:
-                self._counters.flow.give_back(unsettled)
+            self._unacknowledged.give_back()
             self._source.close()
+            if self._recall is not None:
+                self._recall.close()
             self._results.close()
             self._live_out.close()
 
@@ -99,68 +106,126 @@ class Evaluator:
         deliveries = self._source.fetch(0.1)
         now = self._clock()
         self._refresh_plant(now)
-        if deliveries:
-            self._take_over(now)
-            self._evaluate(deliveries, now)
-        else:
-            self._drained_at, self._lag_s = now, 0.0
-        self._events += self._evaluation.tick(now, self._lag_s)
+        self._follow_connection()
+        self._waiting += self._unacknowledged.receive(deliveries)
+        if not self._is_active(now, called=bool(deliveries)) or not self._goes_on(now):
+            return
+        waiting, self._waiting = self._waiting, []
+        newest_us = self._evaluate(waiting, now)
+        self._lag.fetched(len(waiting), newest_us, now)
+        self._counters.lag_seconds = self._lag.seconds or 0.0
+        self._events += self._evaluation.tick(now, self._lag.seconds)
         if self._publish(stopping):
             self._acknowledge()
             self._show(now)
 
-    def _evaluate(self, deliveries: list[Delivery], now: datetime) -> None:
-        redelivered = sum(1 for delivery in deliveries if delivery.redelivered)
-        self._counters.flow.receive(len(deliveries), redelivered)
+    # -- whether this evaluator is the one
+
+    def _follow_connection(self) -> None:
+        """Once the connection is another, what the earlier one brought went back."""
+        if self._connection != self._source.connections:
+            self._connection = self._source.connections
+            self._active = False
+            self._waiting.clear()
+            self._unacknowledged.give_back()
+
+    def _is_active(self, now: datetime, *, called: bool) -> bool:
+        """Whether this evaluator is the active one, which `called` by a delivery it is."""
+        if not self._source.connected:
+            return False
+        if not self._active:
+            self._probe(now)
+            if called or self._alone:
+                self._active, self._going_on = True, self._recall is None
+                self._lag.begin(now)
+                self._evaluation.begin(now, alone=self._alone or self._recall is None)
+                if self._recall is not None:
+                    self._recall.begin(now)
+        return self._active
+
+    def _probe(self, now: datetime) -> None:
+        if now - self._probed_at < PROBE_PERIOD:
+            return
+        self._probed_at = now
+        try:
+            self._alone = not self._results.probe()
+        except PublishFailed as error:
+            log.debug("probe not sent", reason=str(error))
+
+    # -- what is recorded
+
+    def _goes_on(self, now: datetime) -> bool:
+        """Take the records when they come; False while messages are to wait for them."""
+        recall = self._recall
+        if recall is None:
+            return True
+        records = recall.answer(self._known_plant, self._evaluation.restore_span_us, now)
+        if records is not None:
+            self._recalled(records, recall, now)
+        elif not self._going_on and not recall.is_awaited(now):
+            self._events = self._evaluation.go_on_unknown(now, self._events)
+            self._going_on = True
+        return self._going_on
+
+    def _recalled(self, records: Records, recall: Recall, now: datetime) -> None:
+        """Fold the records; look again until there was nothing left on its way to the store."""
+        if not self._going_on:
+            self._events = self._evaluation.restore(records, now, self._events)
+            self._going_on = True
+            news = not self._alone
+        else:
+            news = self._evaluation.catch_up(records, now) and not self._alone
+        if news:
+            recall.again(now)
+        else:
+            self._evaluation.trust()
+        open_alarms = len(records.open_alarms)
+        log.info("records taken over", open_alarms=open_alarms, rows=len(records.rows))
+
+    # -- messages
+
+    def _evaluate(self, deliveries: list[Delivery], now: datetime) -> int:
+        """Evaluate the messages; the newest live row's time in epoch µs, or 0."""
         bounds = TimeBounds.at(now, self._retention)
-        outcomes: Counter[str] = Counter()
-        refused: Counter[str] = Counter()
-        newest_us = 0
+        newest_us = rows = 0
         for delivery in deliveries:
-            self._last = delivery.number
             if delivery.origin is Origin.OPERATOR:
-                outcomes[self._command(delivery, now)] += 1
+                self._command(delivery, now)
                 continue
             try:
                 topic, message = read(delivery, self._known_plant)
-                newest_us = max(newest_us, _check(topic, message, bounds))
+                if type(message) is Data:
+                    rows += len(message.r)
+                    newest_us = max(newest_us, _check(topic, message, bounds))
             except Refused as refusal:
-                refused[refusal.reason.value] += 1
+                reason = refusal.reason.value
+                self._unacknowledged.handle(delivery.number, QUARANTINED, reason)
                 continue
-            outcomes[self._judge(topic, message, delivery, now)] += 1
-        self._note_lag(len(deliveries), newest_us, now)
-        self._counters.settle(
-            len(deliveries), outcomes["evaluated"], outcomes["duplicate"], refused
-        )
+            self._judge(topic, message, delivery, now)
+        self._counters.rows += rows
+        return newest_us
 
-    def _judge(self, topic: Topic, message: Message, delivery: Delivery, now: datetime) -> str:
+    def _judge(self, topic: Topic, message: Message, delivery: Delivery, now: datetime) -> None:
         taken = self._evaluation.take(topic, message, zlib.crc32(delivery.body), now)
-        self._taken.append(delivery.number)
+        self._unacknowledged.handle(delivery.number, taken.outcome.value, in_order=True)
         self._events += taken.events
         for site, device, cmd in taken.commands:
             self._live_out.command(site, device, cmd)
-        return "duplicate" if taken.outcome is Outcome.DUPLICATE else "evaluated"
 
-    def _command(self, delivery: Delivery, now: datetime) -> str:
+    def _command(self, delivery: Delivery, now: datetime) -> None:
         self._counters.commands += 1
+        self._unacknowledged.handle(delivery.number, EVALUATED)
         try:
             command = decode_command(delivery.body)
         except msgspec.MsgspecError as error:
             log.warning("operator command refused", reason=str(error))
-            return "evaluated"
+            return
         acknowledged = self._evaluation.acknowledge(command, now)
         self._events += acknowledged.events
         if acknowledged.refusal is not None:
             log.info("nothing to acknowledge", reason=acknowledged.refusal, by=command.by)
-        return "evaluated"
 
-    def _note_lag(self, messages: int, newest_us: int, now: datetime) -> None:
-        """How far the queue is behind: never more than the time since it was last drained."""
-        age_s = max(0.0, (to_us(now) - newest_us) / 1_000_000) if newest_us else 0.0
-        if messages < _BACKLOG_DELIVERIES:
-            self._drained_at = now
-        self._lag_s = min(age_s, (now - self._drained_at).total_seconds())
-        self._counters.lag_seconds = self._lag_s
+    # -- what leaves
 
     def _publish(self, stopping: threading.Event) -> bool:
         """Publish what was found, as often as it takes; True once nothing is waiting."""
@@ -175,7 +240,9 @@ class Evaluator:
                 log.error(  # noqa: TRY400 - the reason says it all
                     "results not published, trying again", reason=self.fault
                 )
-            stopping.wait(self._backoff.next_s())
+            wait_s = self._backoff.next_s()
+            stopping.wait(wait_s)
+            self._counters.held_seconds += wait_s
             return False
         self._counters.transitions += len(self._events)
         self._counters.retroactive += sum(1 for event in self._events if event.retroactive)
@@ -186,14 +253,9 @@ class Evaluator:
 
     def _acknowledge(self) -> None:
         """Acknowledge up to the first message that is still held for order."""
-        settled = self._evaluation.settled - self._dropped
-        for _ in range(settled):
-            self._taken.popleft()
-        self._dropped += settled
-        number = self._taken[0] - 1 if self._taken else self._last
-        if number > self._acknowledged:
+        number = self._unacknowledged.settle(self._evaluation.settled)
+        if number is not None:
             self._source.acknowledge(number)
-            self._acknowledged = number
 
     def _show(self, now: datetime) -> None:
         if now - self._shown_at >= LIVE_PERIOD:
@@ -208,13 +270,6 @@ class Evaluator:
             except PublishFailed as error:
                 log.debug("heartbeat not published", reason=str(error))
 
-    def _take_over(self, now: datetime) -> None:
-        if self._restored_for == self._source.connections:
-            return
-        self._restored_for = self._source.connections
-        if self._store is not None:
-            restore(self._evaluation, self._store, self._known_plant, now)
-
     def _refresh_plant(self, now: datetime) -> None:
         plant = self._plant()
         if plant is not self._known_plant:
@@ -222,10 +277,8 @@ class Evaluator:
             self._evaluation.replace_plant(plant, now)
 
 
-def _check(topic: Topic, message: Message, bounds: TimeBounds) -> int:
-    """Refuse impossible times as the recorder does; the newest live time in epoch µs."""
-    if type(message) is not Data:
-        return 0
-    times_us = message.times_us()
+def _check(topic: Topic, data: Data, bounds: TimeBounds) -> int:
+    """Refuse impossible times as the recorder does; the newest time in epoch µs if it is live."""
+    times_us = data.times_us()
     bounds.check(times_us)
     return times_us[-1] if topic.kind is Kind.DATA else 0

@@ -1,6 +1,6 @@
 """What messages mean: alarms, live values, answers to devices. Pure; `now` is given."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import Enum
 
@@ -10,7 +10,7 @@ from bridge.clock import to_us
 from bridge.live import AcknowledgeAlarm, LiveSite
 from bridge.messages import Birth, Cmd, Data, Diag, Event, Message, State
 from bridge.plant import AlarmType, Plant
-from bridge.records import AlarmEvent, Rows
+from bridge.records import AlarmEvent
 from bridge.topics import Kind, Topic
 from processor.alarms.engine import Engine
 from processor.alarms.followed import FollowedDevice
@@ -19,7 +19,7 @@ from processor.alarms.machine import Alarm, Move, Stimulus
 from processor.alarms.order import FRONT, HOLD_US, Place
 from processor.alarms.showing import live_site, live_system
 from processor.alarms.system import MAX_LAG_S, SYSTEM_BOILER, SystemAlarms
-from processor.alarms.takeover import Records, take_over
+from processor.alarms.takeover import Records, catch_up, recorded_by_others, take_over
 
 _TIME_COMMAND_VALID_MS = 60_000
 _RESTORE_MARGIN_US = 60_000_000
@@ -78,7 +78,6 @@ class Evaluation:
         self._waiting: set[FollowedDevice] = set()
         self._changed_sites: set[str] = set(plant.sites)
         self._commands: dict[str, None] = {}
-        self._restored = False
 
     def _follow(self) -> None:
         before, self._devices = self._devices, {}
@@ -184,10 +183,11 @@ class Evaluation:
                 pass
         return Taken(outcome, self._events(), commands)
 
-    def tick(self, now: datetime, lag_s: float) -> list[AlarmEvent]:
+    def tick(self, now: datetime, lag_s: float | None) -> list[AlarmEvent]:
         """Let time pass: to be called about 4 times a second with the queue's lag in s.
 
-        Lets go of what waited for 2 s, judges staleness while the lag is below 5 s.
+        Lets go of what waited for 2 s, judges staleness while the lag is below 5 s; not
+        while it is not known (None).
         """
         engine, now_us = self._engine, self._at(now)
         self._follow_moves(now_us)
@@ -196,9 +196,9 @@ class Evaluation:
             if not device.waits:
                 self._waiting.discard(device)
         engine.confirm(now_us - HOLD_US)
-        for move in self._system.tick(now_us, lag_s):
+        for move in self._system.tick(now_us, 0.0 if lag_s is None else lag_s):
             engine.move(move)
-        if lag_s < MAX_LAG_S:
+        if lag_s is not None and lag_s < MAX_LAG_S:
             engine.judge_stale()
         return self._events()
 
@@ -256,28 +256,67 @@ class Evaluation:
 
     # -- take-over and change
 
-    def restore(
-        self,
-        heads: dict[str, AlarmEvent],
-        open_alarms: list[AlarmEvent],
-        rows: list[Rows],
-        recorded_ids: set[str],
-        now: datetime,
-    ) -> None:
-        """Take over from the records: at the start, and after every new connection.
+    def begin(self, now: datetime, *, alone: bool) -> None:
+        """Begin to evaluate: at the start, and whenever somebody else may have done it since.
 
-        `heads` is each boiler's newest event, `open_alarms` the newest of each alarm that
-        is not NORMAL, `rows` those of the last `restore_span_us`, `recorded_ids` the
-        identities recorded lately. Later on, a boiler's recorded states replace those
-        here only where somebody else recorded more than this evaluator, and only rows
-        beyond those evaluated here are folded. Transitions that the rows show and nobody
-        recorded come out of the next call.
+        Unless this evaluator is `alone`, others may have recorded what the store has not
+        got yet; until `trust` the chains begin anew rather than number it twice.
         """
         self._at(now)
-        first, self._restored = not self._restored, True
-        records = Records(heads, open_alarms, rows, recorded_ids)
-        take_over(self._engine, self._system, self._devices, records, first=first)
+        if not alone:
+            self._engine.journal.doubt()
+        self._changed_sites.update(("", *self._plant.sites))
+
+    def trust(self) -> None:
+        """Everything that others recorded before `begin` has been restored."""
+        self._engine.journal.trust()
+
+    def restore(
+        self, records: Records, now: datetime, unpublished: Sequence[AlarmEvent] = ()
+    ) -> list[AlarmEvent]:
+        """Take over from the records after `begin`, before a message is evaluated.
+
+        A boiler's recorded states replace those here only where somebody else recorded
+        more than this evaluator, and only rows beyond those evaluated here are folded.
+        Transitions that the rows show and nobody recorded come out of the next call.
+        Returns what is still to be published of the events that were not yet.
+        """
+        self._at(now)
+        self._engine.journal.withdraw(unpublished)
+        others = recorded_by_others(self._engine, records)
+        left = self._again(each for each in unpublished if each.boiler not in others)
+        take_over(self._engine, self._system, self._devices, records)
         self._changed_sites.update(self._plant.sites)
+        return left
+
+    def _again(self, withdrawn: Iterable[AlarmEvent]) -> list[AlarmEvent]:
+        journal = self._engine.journal
+        again = [journal.write(event, event.recorded_at_us) for event in withdrawn]
+        return [event for event in again if event is not None]
+
+    def go_on_unknown(self, now: datetime, unpublished: Sequence[AlarmEvent]) -> list[AlarmEvent]:
+        """Evaluate without the records, which may come later: chains begin anew.
+
+        Returns the events not yet published as they are to be recorded now.
+        """
+        now_us = self._at(now)
+        journal = self._engine.journal
+        journal.withdraw(unpublished)
+        journal.doubt()
+        self._engine.compiled.begin_blind(now_us)
+        return self._again(unpublished)
+
+    def catch_up(self, records: Records, now: datetime) -> bool:
+        """Respect records that came after evaluating began; True where they were news.
+
+        Each alarm's newest transition counts, recorded or made here.
+        """
+        self._at(now)
+        journal = self._engine.journal
+        news = any(not journal.knows(event) for event in records.all_events())
+        catch_up(self._engine, self._system, self._devices, records)
+        self._changed_sites.update(("", *self._plant.sites))
+        return news
 
     def replace_plant(self, plant: Plant, now: datetime) -> None:
         """Follow a changed plant.yaml; its events come out of the next call.

@@ -6,6 +6,9 @@ from bridge.live import LiveSite
 from bridge.messages import Cmd
 from bridge.records import AlarmEvent
 
+PROBE = b'"probe"'
+"""The body of what an evaluator sends to its own queue; it is acknowledged, and not counted."""
+
 
 class PublishFailed(Exception):
     """The broker or the outbox did not confirm; nothing may be acknowledged. Try again."""
@@ -26,6 +29,13 @@ class Results(Protocol):
 
     def heartbeat(self, at_us: int) -> None:
         """Tell the notifier that the evaluator lives (epoch µs); raises PublishFailed."""
+
+    def probe(self) -> bool:
+        """Send PROBE to the evaluators' own queue: whoever gets it learns that it is active.
+
+        False where there can be no other evaluator, so that nobody needs to ask. Raises
+        PublishFailed.
+        """
 
     def close(self) -> None:
         """Leave."""

@@ -86,12 +86,17 @@ class FakeQuarantine:
 
 
 class FakeResults:
-    """Keeps published events; fails as often as told first."""
+    """Keeps published events; fails as often as told first.
 
-    def __init__(self, failures: int = 0) -> None:
+    Unless `alone`, there may be other evaluators, and probes are counted.
+    """
+
+    def __init__(self, failures: int = 0, *, alone: bool = True) -> None:
         self.published = []
         self.beats = []
         self.failures = failures
+        self.alone = alone
+        self.probes = 0
 
     def open(self) -> None:
         pass
@@ -104,6 +109,10 @@ class FakeResults:
 
     def heartbeat(self, at_us: int) -> None:
         self.beats.append(at_us)
+
+    def probe(self) -> bool:
+        self.probes += not self.alone
+        return not self.alone
 
     def close(self) -> None:
         pass

@@ -9,15 +9,17 @@ from bridge.messages import Cmd
 from bridge.records import AlarmEvent
 from bridge.topics import Kind, Topic
 from processor.adapters.amqp_publisher import PERSISTENT, TRANSIENT, AmqpPublisher
-from processor.results import PublishFailed
+from processor.results import PROBE, PublishFailed
 
 log = structlog.get_logger(__name__)
 
 RESULTS_QUEUE = "steam.results"
 ALARMS_QUEUE = "steam.alarms"
+EVALUATE_QUEUE = "steam.evaluate"
 LIVE_EXCHANGE = "steam.live"
 DEVICE_EXCHANGE = "amq.topic"
 HEARTBEAT_TYPE = "heartbeat"
+PROBE_TYPE = "probe"
 _HEARTBEAT_LIFE_MS = "30000"
 
 
@@ -44,6 +46,15 @@ class AmqpResults:
             delivery_mode=TRANSIENT, type=HEARTBEAT_TYPE, expiration=_HEARTBEAT_LIFE_MS
         )
         self._publisher.publish("", ALARMS_QUEUE, msgspec.json.encode(at_us), properties)
+
+    def probe(self) -> bool:
+        """A message through the default exchange, which only our own accounts may use.
+
+        It has no expiry: that would dead-letter it.
+        """
+        properties = BasicProperties(delivery_mode=TRANSIENT, type=PROBE_TYPE)
+        self._publisher.publish("", EVALUATE_QUEUE, PROBE, properties)
+        return True
 
     def close(self) -> None:
         """Close the connection."""

@@ -46,5 +46,9 @@ class EmbeddedResults:
         """Tell the notifier directly."""
         self._beat(at_us)
 
+    def probe(self) -> bool:
+        """There is no other evaluator on this machine."""
+        return False
+
     def close(self) -> None:
         """Nothing to do: outbox and store are closed by whoever made them."""

@@ -30,11 +30,9 @@ _EVALUATOR = {
     "rows": "Rows evaluated",
     "transitions": "Alarm transitions made",
     "retroactive": "Transitions journalled without notification",
-    "late": "Messages judged late",
-    "lost": "Messages in gaps that no device can fill",
     "publish_failures": "Publications that were not confirmed at first",
     "live_published": "Live documents published",
-    "commands": "Commands sent to devices",
+    "commands": "Commands of operators taken",
 }
 _TARGET = {
     "sent": "Notifications that the target accepted",

@@ -97,6 +97,12 @@ class Compiled:
         moves = (device.since_us for device in self.devices.values())
         return min((at_us for at_us in moves if at_us > now_us), default=NEVER_US)
 
+    def begin_blind(self, now_us: int) -> None:
+        """Count nothing as stale from before now: what was read until then is not known."""
+        for boiler in self.boilers.values():
+            for staleness in boiler.stale.values():
+                staleness.blind_us = now_us
+
     def unwatched(self, now_us: int) -> set[str]:
         """The boilers that no device watches."""
         watched = {self.plant.boiler_of(name, now_us) for name in self.devices}

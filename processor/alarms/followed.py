@@ -216,6 +216,11 @@ class FollowedDevice:
 
     # -- take-over and change
 
+    @property
+    def was_heard(self) -> bool:
+        """Whether any message with a place in the order was evaluated."""
+        return self.order.boot >= 0
+
     def is_ahead(self, boot: int, seq: int) -> bool:
         """Tell whether a stored message lies beyond what was evaluated here."""
         return (boot, seq) >= (self.order.boot, self.order.next)

@@ -1,6 +1,6 @@
 """The journal of alarm events: identities, the chain of each boiler, and its proof."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2s
 
 import msgspec
@@ -31,29 +31,55 @@ def chain_hash(event: AlarmEvent) -> str:
     return blake2s(_ENCODER.encode(plain), digest_size=16).hexdigest()
 
 
+class Head(msgspec.Struct, frozen=True):
+    """Where a boiler's chain stands: the newest event's number, hash and moment of recording."""
+
+    n: int = 0
+    hash: str = ""
+    recorded_us: int = 0
+
+
+_NO_HEAD = Head()
+
+
 class Journal:
     """Chains transitions per boiler and leaves out those already recorded.
 
-    `n` counts a boiler's events from 1 without gaps, `prev` is the hash of the one
-    before. It remembers the last 16,384 identities.
+    `n` counts a boiler's events from 1, `prev` is the hash of the one before, and
+    `recorded_at_us` never falls nor stands along a chain. A journal that is `unsure`
+    whether it has seen all records begins each chain's next piece at the number of
+    milliseconds since 1970 instead: above whatever others have recorded unseen.
+    It remembers the last 16,384 identities.
     """
 
     def __init__(self) -> None:
-        self._heads: dict[str, tuple[int, str]] = {}
+        self._heads: dict[str, Head] = {}
         self._known: dict[str, None] = {}
+        self._unsure = False
+        self._begun: set[str] = set()
 
-    def restore(self, heads: dict[str, AlarmEvent], recorded_ids: Iterable[str]) -> None:
+    def doubt(self) -> None:
+        """Others may have recorded what this journal has not seen."""
+        self._unsure = True
+        self._begun.clear()
+
+    def trust(self) -> None:
+        """All records have been seen."""
+        self._unsure = False
+
+    def restore(self, heads: Mapping[str, AlarmEvent], recorded_ids: Iterable[str]) -> None:
         """Go on from the newest recorded event of each boiler, unless it is older than ours."""
         for boiler, head in heads.items():
-            if head.n > self.length(boiler):
-                self._heads[boiler] = (head.n, head.hash)
+            ours = self.head(boiler)
+            if head.recorded_at_us > ours.recorded_us:
+                self._heads[boiler] = Head(max(head.n, ours.n), head.hash, head.recorded_at_us)
             self._remember(head.id)
         for recorded in recorded_ids:
             self._remember(recorded)
 
-    def length(self, boiler: str) -> int:
-        """How many events of a boiler there are, as far as this journal knows."""
-        return self._heads.get(boiler, (0, ""))[0]
+    def head(self, boiler: str) -> Head:
+        """Where the chain of a boiler stands, as far as this journal knows."""
+        return self._heads.get(boiler, _NO_HEAD)
 
     def knows(self, event: AlarmEvent) -> bool:
         """Tell whether a transition was journalled before."""
@@ -65,13 +91,33 @@ class Journal:
         if identity in self._known:
             return None
         self._remember(identity)
-        n, prev = self._heads.get(event.boiler, (0, ""))
+        head = self.head(event.boiler)
+        recorded_us = max(recorded_at_us, head.recorded_us + 1)
         chained = msgspec.structs.replace(
-            event, id=identity, recorded_at_us=recorded_at_us, n=n + 1, prev=prev
+            event,
+            id=identity,
+            recorded_at_us=recorded_us,
+            n=self._next(event.boiler, head, recorded_us),
+            prev=head.hash,
         )
         sealed = msgspec.structs.replace(chained, hash=chain_hash(chained))
-        self._heads[event.boiler] = (sealed.n, sealed.hash)
+        self._heads[event.boiler] = Head(sealed.n, sealed.hash, recorded_us)
         return sealed
+
+    def _next(self, boiler: str, head: Head, recorded_us: int) -> int:
+        if not self._unsure or boiler in self._begun:
+            return head.n + 1
+        self._begun.add(boiler)
+        return max(head.n + 1, recorded_us // 1000)
+
+    def withdraw(self, events: Iterable[AlarmEvent]) -> None:
+        """Take back the newest events, which nobody was handed: they may be written again."""
+        withdrawn: set[str] = set()
+        for event in events:
+            self._known.pop(event.id, None)
+            if event.boiler not in withdrawn:
+                withdrawn.add(event.boiler)
+                self._heads[event.boiler] = Head(event.n - 1, event.prev, event.recorded_at_us - 1)
 
     def _remember(self, identity: str) -> None:
         known = self._known
@@ -90,6 +136,11 @@ def verify(events: Iterable[AlarmEvent]) -> list[str]:
     The first event of each boiler that is given is taken as it is if it is not n = 1, so
     that a part of the journal can be checked. An empty list means that nothing was
     changed, left out or put in; a cut tail shows only against a head kept elsewhere.
+
+    Numbers may leap where an event follows the one before by its hash. One kind of break
+    is no forgery: an event that "begins the chain anew" has a number far above, and
+    names an earlier event, or none, as the one before it. Its writer took over while the
+    records could not be read, or while some were still on their way to the store.
     """
     chains: dict[str, list[AlarmEvent]] = {}
     for event in events:
@@ -104,17 +155,24 @@ def _chain_faults(boiler: str, chain: list[AlarmEvent]) -> list[str]:
     faults = []
     if chain[0].n == 1 and chain[0].prev:
         faults.append(f"{boiler}: event 1 names an event before it")
+    earlier = {""}
     for before, event in zip([None, *chain], chain, strict=False):
         if event.id != _id_of(event):
             faults.append(f"{boiler}: event {event.n} does not carry its own identity")
         if event.hash != chain_hash(event):
             faults.append(f"{boiler}: event {event.n} was changed after it was recorded")
-        if before is None:
-            continue
-        if event.n == before.n:
+        if before is not None and event.n == before.n:
             faults.append(f"{boiler}: event {event.n} is there twice")
-        elif event.n != before.n + 1:
-            faults.append(f"{boiler}: events {before.n + 1} to {event.n - 1} are missing")
-        elif event.prev != before.hash:
-            faults.append(f"{boiler}: event {event.n} does not follow event {before.n}")
+        elif before is not None and event.prev != before.hash:
+            faults.append(f"{boiler}: {_break(before, event, earlier)}")
+        earlier.add(event.hash)
     return faults
+
+
+def _break(before: AlarmEvent, event: AlarmEvent, earlier: set[str]) -> str:
+    """What is between two events of which the second does not name the first."""
+    if event.n == before.n + 1:
+        return f"event {event.n} does not follow event {before.n}"
+    if event.prev in earlier:
+        return f"event {event.n} begins the chain anew after event {before.n}"
+    return f"events {before.n + 1} to {event.n - 1} are missing"

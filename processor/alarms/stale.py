@@ -11,12 +11,14 @@ class Staleness:
     than `setpoint` seconds and stays so for `on_delay_s`; its time is that reading's plus
     both. Over once readings are fresh again for `off_delay_s`; its time is the first
     fresh reading's plus the delay. A metric never seen is counted from `known_us`, when
-    the evaluator first heard of the definition.
+    the evaluator first heard of the definition, and none from before `blind_us`, up to
+    which readings may have come that nobody here has seen.
     """
 
     __slots__ = (
         "active",
         "alarm",
+        "blind_us",
         "definition",
         "fresh_us",
         "known_us",
@@ -32,6 +34,7 @@ class Staleness:
         self.on_us = round(definition.on_delay_s * 1_000_000)
         self.off_us = round(definition.off_delay_s * 1_000_000)
         self.known_us = known_us
+        self.blind_us = -(2**62)
         self.active = alarm.active
         self.fresh_us: int | None = None
 
@@ -43,6 +46,8 @@ class Staleness:
     def tick(self, now_us: int, newest_us: int | None) -> Move | None:
         """Judge at the present moment by the newest usable reading's time (None: never)."""
         last_us = self.known_us if newest_us is None else newest_us
+        if not self.active:
+            last_us = max(last_us, self.blind_us)
         if now_us - last_us >= self.limit_us:
             self.fresh_us = None
             stale_us = last_us + self.limit_us + self.on_us

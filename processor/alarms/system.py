@@ -1,5 +1,7 @@
 """Alarms about Steam itself: the evaluator falls behind, a device's identity came twice."""
 
+from collections.abc import Iterable
+
 from bridge.records import AlarmEvent, AlarmState
 from processor.alarms.machine import SYSTEM, Alarm, Move, Stimulus
 
@@ -7,6 +9,7 @@ SYSTEM_BOILER = "_steam"
 SYSTEM_PRIORITY = 2
 LAGGING = "evaluator_lagging"
 MAX_LAG_S = 5.0
+LAG_ON_US = 5_000_000
 LAG_OVER_US = 30_000_000
 REUSE_OVER_US = 60_000_000
 
@@ -17,6 +20,7 @@ class SystemAlarms:
     def __init__(self) -> None:
         self.alarms: dict[str, Alarm] = {}
         self._returns_us: dict[str, int] = {}
+        self._lagging_since_us: int | None = None
         self._lag_ok_since_us: int | None = None
 
     def alarm(self, name: str) -> Alarm:
@@ -26,11 +30,19 @@ class SystemAlarms:
             alarm = self.alarms[name] = Alarm("", SYSTEM_BOILER, name, SYSTEM, SYSTEM_PRIORITY)
         return alarm
 
-    def begin_anew(self, open_alarms: list[AlarmEvent], now_us: int) -> None:
+    def begin_anew(self, open_alarms: Iterable[AlarmEvent], now_us: int) -> None:
         """Take over recorded states; what is active returns unless it shows again."""
         self.alarms, self._returns_us = {}, {}
-        for event in open_alarms:
+        self.catch_up(open_alarms, now_us)
+
+    def catch_up(self, events: Iterable[AlarmEvent], now_us: int) -> None:
+        """Take over what is recorded of some alarms, where it is newer than what is here."""
+        for event in events:
+            if event.boiler != SYSTEM_BOILER:
+                continue
             alarm = self.alarm(event.definition)
+            if event.recorded_at_us <= alarm.recorded_us:
+                continue
             alarm.fold(event)
             if alarm.active and event.definition != LAGGING:
                 self._returns_us[event.definition] = now_us + REUSE_OVER_US
@@ -58,13 +70,18 @@ class SystemAlarms:
         return moves
 
     def _judge_lag(self, now_us: int, lag_s: float) -> list[Move]:
-        """Lagging from 5 s on; over once it was less for 30 s."""
+        """Lagging from 5 s on, for 5 s; over once it was less for 30 s."""
         if lag_s >= MAX_LAG_S:
             self._lag_ok_since_us = None
+            if self._lagging_since_us is None:
+                self._lagging_since_us = now_us
+            if now_us - self._lagging_since_us < LAG_ON_US:
+                return []
             alarm = self.alarm(LAGGING)
             note = "messages wait to be evaluated; staleness is not judged meanwhile"
             alarm.setpoint = MAX_LAG_S
             return [Move(alarm, Stimulus.ACTIVATE, now_us, round(lag_s, 3), note=note)]
+        self._lagging_since_us = None
         alarm_now = self.alarms.get(LAGGING)
         if alarm_now is None or not alarm_now.active:
             return []

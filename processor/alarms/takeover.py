@@ -1,6 +1,6 @@
 """Taking over: recorded states and stored rows, without recording anything twice."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -10,19 +10,38 @@ from processor.alarms.engine import Engine, codes_of, usable
 from processor.alarms.followed import FollowedDevice
 from processor.alarms.machine import Alarm
 from processor.alarms.system import SYSTEM_BOILER, SystemAlarms
+from processor.alarms.watch import BoilerWatch
 
 
-class Records(msgspec.Struct, frozen=True):
+class Records(msgspec.Struct, frozen=True, kw_only=True):
     """What the store has.
 
     Each boiler's newest event, the newest of each alarm that is not NORMAL, the rows of
-    the restore span, and the identities recorded lately.
+    the restore span, and all events recorded lately: those since `since_us` (epoch µs).
     """
 
-    heads: dict[str, AlarmEvent]
-    open_alarms: list[AlarmEvent]
-    rows: list[Rows]
-    recorded_ids: set[str]
+    heads: Mapping[str, AlarmEvent] = {}
+    open_alarms: Sequence[AlarmEvent] = ()
+    rows: Sequence[Rows] = ()
+    events: Sequence[AlarmEvent] = ()
+    since_us: int = 0
+
+    def all_events(self) -> Iterator[AlarmEvent]:
+        """Every event, some more than once."""
+        yield from self.heads.values()
+        yield from self.open_alarms
+        yield from self.events
+
+
+def recorded_by_others(engine: Engine, records: Records) -> set[str]:
+    """The boilers of which somebody else recorded more than this journal has."""
+    journal = engine.journal
+    return {
+        event.boiler
+        for event in records.all_events()
+        if event.recorded_at_us > journal.head(event.boiler).recorded_us
+        and not journal.knows(event)
+    }
 
 
 def take_over(
@@ -30,70 +49,144 @@ def take_over(
     system: SystemAlarms,
     devices: Mapping[str, FollowedDevice],
     records: Records,
-    *,
-    first: bool,
 ) -> None:
-    """Set alarms and conditions to where the records end.
+    """Set alarms and conditions to where the records end, before anything is evaluated.
 
-    Unless this is the `first` time, only boilers of which somebody else recorded more
-    than this journal get their recorded states, and only rows beyond those evaluated
-    here are folded into the others.
+    Only boilers of which somebody else recorded more than this journal has get their
+    recorded states, and only rows beyond those evaluated here are folded into the others.
     """
-    journal, heads = engine.journal, records.heads
-    boilers = {
-        name
-        for name in (*engine.compiled.boilers, SYSTEM_BOILER)
-        if first or (name in heads and heads[name].n > journal.length(name))
-    }
-    journal.restore(heads, records.recorded_ids)
-    begin_anew(engine, boilers, records.open_alarms)
+    boilers = recorded_by_others(engine, records)
+    _remember(engine, records)
+    begin_anew(engine, boilers, records)
     if SYSTEM_BOILER in boilers:
-        events = [event for event in records.open_alarms if event.boiler == SYSTEM_BOILER]
-        system.begin_anew(events, engine.now_us)
-    folded: list[Rows] = []
-    ahead: dict[str, list[Rows]] = {}
-    for each in records.rows:
-        device = devices.get(each.device)
-        if device is None:
+        system.begin_anew(records.open_alarms, engine.now_us)
+    ahead = _ahead(devices, records.rows)
+    beyond = {id(each) for rows in ahead.values() for each in rows}
+    fold_rows(engine, [e for e in records.rows if id(e) in beyond or e.boiler in boilers])
+    _resume(devices, ahead)
+    engine.return_unwatched()
+
+
+def catch_up(
+    engine: Engine,
+    system: SystemAlarms,
+    devices: Mapping[str, FollowedDevice],
+    records: Records,
+) -> None:
+    """Respect records that came while messages were evaluated already.
+
+    Each alarm's newest transition counts, recorded or made here. Rows are folded of
+    devices not heard from; for the others, what was evaluated here is newer.
+    """
+    newest = _newest(records)
+    _remember(engine, records)
+    for name, boiler in engine.compiled.boilers.items():
+        taken = {
+            alarm
+            for alarm in boiler.alarms()
+            if _catch_up(alarm, newest.get((name, alarm.name)), records.since_us)
+        }
+        _settle(engine, boiler, taken, anew=False)
+    events = [event for (boiler, _), event in newest.items() if boiler == SYSTEM_BOILER]
+    system.catch_up(events, engine.now_us)
+    unheard = {name: device for name, device in devices.items() if not device.was_heard}
+    ahead = _ahead(unheard, records.rows)
+    fold_rows(engine, [each for rows in ahead.values() for each in rows])
+    _resume(unheard, ahead)
+    engine.return_unwatched()
+
+
+def _catch_up(alarm: Alarm, newest: AlarmEvent | None, since_us: int) -> bool:
+    """Take over the newest recorded transition where it is newer than the alarm's own."""
+    if newest is not None and newest.recorded_at_us > alarm.recorded_us:
+        alarm.fold(newest)
+        return True
+    if newest is None and alarm.state is not AlarmState.NORMAL and alarm.recorded_us < since_us:
+        # Of old its newest record would be among the open alarms, were it not NORMAL.
+        alarm.resume(Alarm(alarm.site, alarm.boiler, alarm.name, alarm.type, alarm.priority))
+        return True
+    return False
+
+
+def _newest(records: Records) -> dict[tuple[str, str], AlarmEvent]:
+    newest: dict[tuple[str, str], AlarmEvent] = {}
+    for event in (*records.events, *records.open_alarms):
+        place = event.boiler, event.definition
+        known = newest.get(place)
+        if not event.retroactive and (known is None or event.recorded_at_us > known.recorded_at_us):
+            newest[place] = event
+    return newest
+
+
+def _remember(engine: Engine, records: Records) -> None:
+    """Have the journal know what is recorded, and the alarms when they were activated."""
+    engine.journal.restore(records.heads, (event.id for event in records.all_events()))
+    for event in (*records.events, *records.open_alarms):
+        boiler = engine.compiled.boilers.get(event.boiler)
+        alarm = None if boiler is None else boiler.alarm(event.definition)
+        if alarm is not None and event.state is AlarmState.UNACK and not event.retroactive:
+            alarm.activated_us = max(alarm.activated_us, event.recorded_at_us)
+
+
+def begin_anew(engine: Engine, boilers: set[str], records: Records) -> None:
+    """Set the alarms of some boilers to their recorded states, and conditions to theirs."""
+    for name in boilers & engine.compiled.boilers.keys():
+        boiler = engine.compiled.boilers[name]
+        alarms = set(boiler.alarms())
+        for alarm in alarms:
+            fresh = Alarm(alarm.site, alarm.boiler, alarm.name, alarm.type, alarm.priority)
+            fresh.activated_us = alarm.activated_us
+            alarm.resume(fresh)
+        for event in records.open_alarms:
+            recorded = boiler.alarm(event.definition) if event.boiler == name else None
+            if recorded is not None:
+                recorded.fold(event)
+        _settle(engine, boiler, alarms, anew=True)
+
+
+def _settle(engine: Engine, boiler: BoilerWatch, taken: set[Alarm], *, anew: bool) -> None:
+    """Bring the conditions of alarms whose state was `taken` from the records to terms with it.
+
+    They begin `anew`, or else only where they differ from the alarm.
+    """
+    for watched in boiler.watched.values():
+        alarm = watched.alarm
+        if alarm not in taken:
             continue
-        if device.is_ahead(each.boot, each.seq):
+        if anew or alarm.active:
+            engine.drop_tentative(watched)
+        is_open = alarm.state is not AlarmState.NORMAL
+        watched.recorded_us = alarm.last_us if is_open else None
+        watched.noted = None
+        if anew or any(each.phase.active is not alarm.active for each in watched.conditions):
+            for condition in watched.conditions:
+                condition.begin_anew()
+    for staleness in boiler.stale.values():
+        if staleness.alarm in taken:
+            staleness.active, staleness.fresh_us = staleness.alarm.active, None
+    for bands in boiler.bands.values():
+        for band in bands:
+            band.settle()
+
+
+def _ahead(devices: Mapping[str, FollowedDevice], rows: Sequence[Rows]) -> dict[str, list[Rows]]:
+    """The rows, by device, that lie beyond what was evaluated here."""
+    ahead: dict[str, list[Rows]] = {}
+    for each in rows:
+        device = devices.get(each.device)
+        if device is not None and device.is_ahead(each.boot, each.seq):
             ahead.setdefault(each.device, []).append(each)
-            folded.append(each)
-        elif each.boiler in boilers:
-            folded.append(each)
-    fold_rows(engine, folded)
+    return ahead
+
+
+def _resume(devices: Mapping[str, FollowedDevice], ahead: Mapping[str, list[Rows]]) -> None:
     for name, beyond in ahead.items():
         newest = max(beyond, key=lambda each: each.times_us[-1])
         identities = {(each.boot, each.seq) for each in beyond}
         devices[name].resume(newest.boot, newest.seq, identities)
-    engine.return_unwatched()
 
 
-def begin_anew(engine: Engine, boilers: set[str], open_alarms: list[AlarmEvent]) -> None:
-    """Set the alarms of some boilers to their recorded states, and conditions to theirs."""
-    for name in boilers & engine.compiled.boilers.keys():
-        boiler = engine.compiled.boilers[name]
-        for alarm in boiler.alarms():
-            alarm.resume(Alarm(alarm.site, alarm.boiler, alarm.name, alarm.type, alarm.priority))
-        for event in open_alarms:
-            recorded = boiler.alarm(event.definition) if event.boiler == name else None
-            if recorded is not None:
-                recorded.fold(event)
-        for watched in boiler.watched.values():
-            engine.drop_tentative(watched)
-            is_open = watched.alarm.state is not AlarmState.NORMAL
-            watched.recorded_us = watched.alarm.last_us if is_open else None
-            watched.noted = None
-            for condition in watched.conditions:
-                condition.begin_anew()
-        for staleness in boiler.stale.values():
-            staleness.active, staleness.fresh_us = staleness.alarm.active, None
-        for bands in boiler.bands.values():
-            for band in bands:
-                band.settle()
-
-
-def fold_rows(engine: Engine, rows: list[Rows]) -> None:
+def fold_rows(engine: Engine, rows: Sequence[Rows]) -> None:
     """Bring every condition and the newest readings to where the stored rows end.
 
     Conditions start from the recorded alarm states. A change that the rows show moves an

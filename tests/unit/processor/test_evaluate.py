@@ -2,18 +2,26 @@
 
 import random
 import threading
+from pathlib import Path
 
 import msgspec
+import pytest
 
 from bridge.clock import to_us
 from bridge.live import AcknowledgeAlarm, encode_command
-from bridge.records import AlarmState
+from bridge.messages import TimeBounds
+from bridge.plant import parse_plant
+from bridge.records import AlarmState, Batch
 from device.steamlink import codec
+from processor.alarms.journal import verify
 from processor.backoff import Backoff
 from processor.counters import EvaluatorCounters
-from processor.delivery import Origin
+from processor.delivery import Delivery, Origin
 from processor.evaluate import Evaluator
 from processor.health import Health
+from processor.placing import Placement
+from processor.results import PROBE
+from processor.takeover import in_thread
 from store.errors import Unavailable
 from store.fake import FakeStore
 from tests.fakes import FakeClock, FakeLiveOut, FakeResults, FakeSource
@@ -27,10 +35,42 @@ class AwayStore(FakeStore):
         raise Unavailable("no store")
 
 
+class SilentStore(FakeStore):
+    """A store that takes a question and does not answer until it is let go."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = threading.Event()
+        self.let_go = threading.Event()
+
+    def alarm_heads(self):
+        self.asked.set()
+        assert self.let_go.wait(30)
+        return super().alarm_heads()
+
+
+STALE_PLANT = parse_plant(
+    """\
+sites: [{name: mill}]
+boilers:
+  - name: b1
+    site: mill
+    alarms:
+      - {name: high_pressure, metric: steam_pressure, type: HI, setpoint: 10, deadband: 0.5}
+      - {name: silent, metric: steam_pressure, type: STALE, setpoint: 30}
+devices:
+  - {name: dev1, site: mill, boiler: b1}
+""",
+    Path("plant.yaml"),
+)
+
+
 class Bench:
     """An evaluator on fakes, turned by hand."""
 
-    def __init__(self, store=None, results=None):
+    def __init__(self, store=None, results=None, plant=PLANT, start=lambda work: work()):
+        self.plant = plant
+        self.start = start
         self.source = FakeSource()
         self.results = results or FakeResults()
         self.live_out = FakeLiveOut()
@@ -45,14 +85,48 @@ class Bench:
             self.source,
             self.results,
             self.live_out,
-            lambda: PLANT,
+            lambda: self.plant,
             self.store,
             self.counters,
             self.clock,
             retention=None,
             backoff=Backoff(0.001, 0.002, random.Random(1)),
             loop=Health().loop("evaluate"),
+            start=self.start,
         )
+
+    def turns(self, seconds, step=0.25):
+        """Let time pass without messages."""
+        for _ in range(round(seconds / step)):
+            self.clock.advance(step)
+            self.evaluator.turn(self.stopping)
+
+    def acknowledge(self, identity):
+        """Have an operator acknowledge the alarm now."""
+        command = AcknowledgeAlarm(
+            id=identity,
+            boiler="b1",
+            definition="high_pressure",
+            by="Ana",
+            at_us=to_us(self.clock()),
+        )
+        self.source.put("steam.commands", encode_command(command), origin=Origin.OPERATOR)
+        self.clock.advance(1)
+        self.evaluator.turn(self.stopping)
+
+    def probe(self):
+        """Have a probe delivered."""
+        self.source.put("steam.evaluate", PROBE, origin=Origin.EVALUATOR)
+        self.evaluator.turn(self.stopping)
+
+    def record(self):
+        """Store what was published, as the recorders do."""
+        self.store.write(Batch(batch_id="2026-11-23_12-00", alarm_events=self.results.published))
+
+    @property
+    def states(self):
+        """The states of what was published, in order."""
+        return [event.state for event in self.results.published]
 
     def send(self, seq, **values):
         self.source.put(DATA_KEY, data(seq, at_ms=START_MS + seq * 1000, **values))
@@ -159,7 +233,7 @@ def test_live_values_are_shown_when_they_changed():
 
     bench.send(1, pressure=10.4)
 
-    live = bench.live_out.shown[-1]
+    (live,) = [live for live in bench.live_out.shown if live.site == "mill"]
     (boiler,) = [each for each in live.boilers if each.boiler == "b1"]
     assert boiler.readings["steam_pressure"].value == 10.4
     assert [alarm.definition for alarm in boiler.alarms] == ["high_pressure"]
@@ -195,11 +269,6 @@ def test_take_over_raises_nothing_that_is_recorded():
     store = FakeStore()
     first = Bench(store=store)
     first.send(1, pressure=10.4)
-    from bridge.messages import TimeBounds
-    from bridge.records import Batch
-    from processor.delivery import Delivery
-    from processor.placing import Placement
-
     rows = Placement(PLANT).place(
         Delivery(1, DATA_KEY, data(1, at_ms=START_MS + 1000, pressure=10.4)),
         TimeBounds.at(first.clock(), None),
@@ -224,3 +293,290 @@ def test_store_away_at_take_over_does_not_stop_the_evaluator():
     bench.send(1, pressure=10.4)
 
     assert len(bench.results.published) == 1
+
+
+# -- which evaluator is active
+
+
+def test_standby_evaluator_says_nothing_but_probes():
+    """Without a delivery it judges, publishes, shows and beats nothing, whatever time passes."""
+    bench = Bench(results=FakeResults(alone=False), plant=STALE_PLANT)
+
+    bench.turns(100)
+
+    assert bench.results.published == []
+    assert bench.results.beats == []
+    assert bench.live_out.shown == []
+    assert bench.results.probes == 20
+
+
+def test_probe_delivered_makes_an_evaluator_active_in_an_idle_plant():
+    """The owner of an idle queue judges staleness, beats and shows; it probes no more."""
+    bench = Bench(results=FakeResults(alone=False), plant=STALE_PLANT)
+    bench.turns(5)
+    probes = bench.results.probes
+
+    bench.probe()
+    bench.turns(40)
+
+    assert [event.definition for event in bench.results.published] == ["silent"]
+    assert bench.results.beats
+    assert {live.site for live in bench.live_out.shown} == {"mill", ""}
+    assert bench.results.probes == probes
+
+
+def test_probe_is_acknowledged_and_not_counted():
+    """A probe is no device's message: the account holds without it."""
+    bench = Bench(results=FakeResults(alone=False))
+
+    bench.probe()
+    bench.send(1)
+    bench.probe()
+
+    assert bench.source.acknowledged == 3
+    assert str(bench.counters.flow.identity()) == (
+        "evaluate: received 1 = evaluated 1 + duplicate 0 + quarantined 0 + in_flight 0 + returned 0"
+    )
+
+
+def test_evaluator_reconnected_is_on_standby_until_it_gets_a_delivery():
+    """Another may have become active while the connection was gone."""
+    bench = Bench(results=FakeResults(alone=False), plant=STALE_PLANT)
+    bench.send(1)
+    shown = len(bench.live_out.shown)
+
+    bench.source.connections += 1
+    bench.turns(100)
+    assert (bench.results.published, len(bench.live_out.shown)) == ([], shown)
+
+    bench.probe()
+    assert len(bench.live_out.shown) > shown
+
+
+def test_evaluator_that_is_alone_is_active_as_soon_as_it_is_connected():
+    """On one machine nobody has to ask; a broker that is away says nothing of boilers."""
+    bench = Bench(plant=STALE_PLANT)
+    bench.source.connected = False
+    bench.turns(60)
+    assert (bench.results.published, bench.live_out.shown) == ([], [])
+
+    bench.source.connected = True
+    bench.turns(40)
+    assert [event.definition for event in bench.results.published] == ["silent"]
+
+
+# -- the queue's lag
+
+
+def test_broker_away_makes_nothing_stale():
+    """Without a connection nobody knows how fresh the readings are."""
+    bench = Bench(plant=STALE_PLANT)
+    bench.send(1)
+
+    bench.source.connected = False
+    bench.turns(60)
+
+    assert bench.results.published == []
+
+
+@pytest.mark.parametrize("trickle", [0, 5])
+def test_backlog_after_a_restart_makes_nothing_stale(trickle):
+    """The lag is the age of the backlog's rows, not the time since the process began.
+
+    A backlog that is worked off within 5 s is no alarm of its own.
+    """
+    bench = Bench(plant=STALE_PLANT)
+    bench.clock.advance(600)
+    bench.evaluator = bench.make()
+    for seq in range(1, 601):
+        bench.source.put(DATA_KEY, data(seq, at_ms=START_MS + seq * 1000))
+        if seq == trickle or seq % 200 == 0:
+            bench.clock.advance(0.1)
+            bench.evaluator.turn(bench.stopping)
+    bench.turns(20)
+
+    assert bench.results.published == []
+
+
+# -- the account
+
+
+def test_message_held_for_order_is_in_flight_until_it_is_acknowledged():
+    """A message has ended once it is acknowledged, and not when it was looked at."""
+    bench = Bench()
+    bench.send(1)
+    bench.send(3)
+    bench.source.put(DATA_KEY, b"garbage")
+    bench.evaluator.turn(bench.stopping)
+
+    now = bench.counters.flow.snapshot()
+    assert (now.received, now.in_flight, now.outcomes["evaluated"], now.quarantined) == (
+        3,
+        2,
+        1,
+        {},
+    )
+
+    bench.clock.advance(2.1)
+    bench.evaluator.turn(bench.stopping)
+    assert bench.counters.flow.snapshot().in_flight == 0
+    assert bench.counters.flow.identity().holds
+
+
+def test_messages_not_acknowledged_when_the_connection_goes_are_counted_as_returned():
+    """The broker hands them over again: they are received twice and evaluated once."""
+    bench = Bench()
+    bench.send(1)
+    bench.send(3)
+    bench.source.connections += 1
+    bench.evaluator.turn(bench.stopping)
+    assert bench.counters.flow.snapshot().returned == 1
+
+    bench.source.put(DATA_KEY, data(3, at_ms=START_MS + 3000), redelivered=True)
+    bench.send(2)
+
+    assert str(bench.counters.flow.identity()) == (
+        "evaluate: received 4 = evaluated 2 + duplicate 1 + quarantined 0 + in_flight 0 + returned 1"
+    )
+    assert bench.source.acknowledged == 4
+
+
+def test_rows_and_time_held_back_are_counted():
+    """What `/metrics` shows of an evaluator is what it did."""
+    bench = Bench(results=FakeResults(failures=1))
+
+    bench.send(1, pressure=10.4)
+
+    assert bench.counters.rows == 1
+    assert bench.counters.held_seconds > 0
+
+
+# -- records that cannot be read
+
+
+def test_store_away_at_take_over_is_asked_again_and_its_records_respected():
+    """What was acknowledged before is acknowledged still, without a second alarm."""
+    store = FakeStore()
+    first = Bench(store=store)
+    first.send(1, pressure=10.4)
+    first.acknowledge("c1")
+    first.record()
+    store.failure = Unavailable("no store")
+
+    second = Bench(store=store)
+    second.clock.advance(10)
+    second.turns(4)
+    store.failure = None
+    second.turns(4)
+    second.send(20, pressure=10.6)
+    second.send(21, pressure=8)
+
+    assert second.states == [AlarmState.NORMAL]
+    assert verify(first.results.published + second.results.published) == []
+
+
+def test_alarm_over_and_acknowledged_while_the_store_was_away_does_not_come_back():
+    """The state recorded last counts, whatever the numbers of the events."""
+    store = FakeStore()
+    first = Bench(store=store)
+    for seq, pressure in enumerate((10.4, 8, 10.4, 8, 10.4), start=1):
+        first.send(seq, pressure=pressure)
+    first.record()
+
+    store.failure = Unavailable("no store")
+    second = Bench(store=store)
+    second.clock.advance(20)
+    second.send(30, pressure=10.5)
+    second.send(31, pressure=8)
+    second.acknowledge("c1")
+    store.failure = None
+    second.record()
+    assert second.states == [AlarmState.UNACK, AlarmState.RTN_UNACK, AlarmState.NORMAL]
+    assert store.open_alarms() == []
+
+    third = Bench(store=store)
+    third.clock.advance(60)
+    third.send(40, pressure=10.5)
+
+    assert store.alarm_heads()["b1"] == second.results.published[-1]
+    log = [event for bench in (first, second, third) for event in bench.results.published]
+    assert third.states == [AlarmState.UNACK]
+    (told,) = verify(log)
+    assert "begins the chain anew after event 5" in told
+
+
+def test_events_on_their_way_to_the_store_at_take_over_are_found_later():
+    """What the former evaluator published last reaches the store after it was read."""
+    store = FakeStore()
+    first = Bench(store=store, results=FakeResults(alone=False))
+    first.send(1, pressure=10.4)
+
+    second = Bench(store=store, results=FakeResults(alone=False))
+    second.clock.advance(1)
+    second.probe()
+    first.record()
+    second.turns(14)
+    assert second.evaluator._evaluation.live("mill", second.clock()).boilers[0].alarms == []
+    second.turns(2)
+    second.turns(20)
+    second.acknowledge("c1")
+
+    assert second.states == [AlarmState.ACKED]
+    assert second.results.published[0].n == first.results.published[0].n + 1
+    assert verify(first.results.published + second.results.published) == []
+
+
+def test_store_that_never_answers_delays_an_alarm_by_less_than_five_seconds():
+    """A question that hangs holds up its own thread alone, and its answer is folded late."""
+    store = SilentStore()
+    bench = Bench(store=store, start=in_thread)
+    bench.source.put(DATA_KEY, data(1, at_ms=START_MS, pressure=10.4))
+    bench.evaluator.turn(bench.stopping)
+    assert store.asked.wait(10)
+    assert bench.source.acknowledged == 0
+    assert bench.counters.flow.snapshot().in_flight == 1
+
+    bench.turns(2.5)
+
+    assert bench.states == [AlarmState.UNACK]
+    assert bench.source.acknowledged == 1
+    store.let_go.set()
+    assert bench.evaluator._recall._attempt.done.wait(10)
+    bench.turns(1)
+    assert bench.states == [AlarmState.UNACK]
+
+
+def test_store_that_answers_in_time_lets_messages_wait_for_it():
+    """Messages that came while the records were read are judged by them."""
+    store = SilentStore()
+    first = Bench(store=store)
+    store.let_go.set()
+    first.send(1, pressure=10.4)
+    first.record()
+    store.let_go.clear()
+
+    second = Bench(store=store, start=in_thread)
+    second.clock.advance(1)
+    second.send(2, pressure=10.6)
+    assert second.results.published == []
+    store.let_go.set()
+    assert second.evaluator._recall._attempt.done.wait(10)
+    second.send(3, pressure=8)
+
+    assert second.states == [AlarmState.RTN_UNACK]
+
+
+def test_evaluator_stopped_while_the_store_is_silent_ends():
+    """A question under way does not keep a process from stopping."""
+    store = SilentStore()
+    bench = Bench(store=store, start=in_thread)
+    bench.source.put(DATA_KEY, data(1, at_ms=START_MS))
+    bench.evaluator.turn(bench.stopping)
+    assert store.asked.wait(10)
+    bench.stopping.set()
+    threading.Timer(0.05, store.let_go.set).start()
+
+    bench.evaluator.run(bench.stopping)
+
+    assert bench.evaluator._recall._attempt.done.is_set()
+    assert bench.counters.flow.snapshot().returned == 1

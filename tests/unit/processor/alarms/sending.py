@@ -10,6 +10,7 @@ from bridge.messages import Birth, Data, Event, State
 from bridge.plant import AlarmDefinition, AlarmType, Boiler, Device, Plant, PlantFile, Site
 from bridge.records import AlarmEvent, AlarmState, Rows
 from bridge.topics import Kind, Topic
+from processor.alarms.takeover import Records
 from processor.evaluation import Evaluation, Taken
 
 START_MS = 1_795_392_000_000
@@ -206,13 +207,18 @@ def stored(message: Data, device="d1") -> list[Rows]:
     return rows
 
 
-def records(events: Iterable[AlarmEvent]) -> tuple[dict, list[AlarmEvent], set[str]]:
-    """(heads, open alarms, identities) as the store gives them back for these events."""
+def records(events: Iterable[AlarmEvent], messages: Iterable[Data] = ()) -> Records:
+    """What the store gives back of these events and messages."""
     heads: dict[str, AlarmEvent] = {}
     newest: dict[tuple[str, str], AlarmEvent] = {}
-    for event in sorted(events, key=lambda event: (event.boiler, event.n)):
+    known = sorted(events, key=lambda event: (event.boiler, event.recorded_at_us))
+    for event in known:
         heads[event.boiler] = event
         if not event.retroactive:
             newest[event.boiler, event.definition] = event
-    still_open = [event for event in newest.values() if event.state is not AlarmState.NORMAL]
-    return heads, still_open, {event.id for event in events}
+    return Records(
+        heads=heads,
+        open_alarms=[each for each in newest.values() if each.state is not AlarmState.NORMAL],
+        rows=[row for message in messages for row in stored(message)],
+        events=known,
+    )

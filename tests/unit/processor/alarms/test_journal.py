@@ -143,6 +143,73 @@ def test_verify_of_two_writers_says_that_a_number_is_there_twice():
     assert "b1: event 2 is there twice" in verify([*events, twin])
 
 
+def test_journal_moment_of_recording_rises_along_a_chain():
+    """What the store orders by never stands still, nor falls with a clock that was set back."""
+    journal = Journal()
+
+    events = [
+        journal.write(transition(at_us), now_us) for at_us, now_us in ((1, 50), (2, 50), (3, 9))
+    ]
+
+    assert [event.recorded_at_us for event in events] == [50, 51, 52]
+
+
+def test_journal_in_doubt_begins_above_whatever_others_have_numbered():
+    """A writer that may not have seen all records numbers from the clock, then by one."""
+    journal = Journal()
+    journal.doubt()
+
+    events = [journal.write(transition(at_us), 1_795_392_000_123_456) for at_us in (1, 2)]
+
+    assert [(event.n, event.prev) for event in events] == [
+        (1_795_392_000_123, ""),
+        (1_795_392_000_124, events[0].hash),
+    ]
+    assert verify(events) == []
+
+
+def test_journal_in_doubt_that_had_seen_all_breaks_no_chain():
+    """A leap in the numbers is no break where the hashes follow each other."""
+    events = chain(3)
+    journal = Journal()
+    journal.restore({"b1": events[-1]}, [])
+    journal.doubt()
+
+    leapt = journal.write(transition(9), 5_000_000)
+    journal.trust()
+
+    assert leapt.n == 5_000
+    assert verify([*events, leapt, journal.write(transition(10), 5_000_001)]) == []
+
+
+def test_journal_withdrawn_events_are_written_anew_where_they_were():
+    """Events that nobody was handed leave no hole."""
+    events = chain(2)
+    journal = Journal()
+    journal.restore({"b1": events[-1]}, [event.id for event in events])
+    unpublished = [journal.write(transition(at_us), 200) for at_us in (7, 8)]
+
+    journal.withdraw(unpublished)
+    again = [journal.write(event, 300) for event in unpublished]
+
+    assert [(event.id, event.n) for event in again] == [
+        (event.id, event.n) for event in unpublished
+    ]
+    assert verify([*events, *again]) == []
+
+
+@pytest.mark.parametrize("seen", [0, 1])
+def test_verify_of_a_chain_begun_anew_says_so_once(seen):
+    """The one break that is no forgery: its writer had not seen all records."""
+    events = chain(3)
+    other = Journal()
+    other.restore({"b1": events[0]} if seen else {}, [])
+    other.doubt()
+    anew = [other.write(transition(at_us), 9_000_000 + at_us) for at_us in (7, 8)]
+
+    assert verify([*events, *anew]) == ["b1: event 9000 begins the chain anew after event 3"]
+
+
 def test_verify_of_a_first_event_that_names_another_before_it_says_so():
     """Event 1 has nothing before it."""
     first = msgspec.structs.replace(chain(1)[0], prev="ab")

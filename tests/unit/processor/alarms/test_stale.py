@@ -122,9 +122,19 @@ def test_stale_is_not_judged_while_the_evaluator_lags():
     sender = Sender(plant_with(STALE))
     sender.readings(7.0)
 
-    events = sender.tick(at=60, lag_s=5.0)
+    sender.tick(at=60, lag_s=5.0)
+    sender.tick(at=65, lag_s=5.0)
 
-    assert [event.definition for event in events] == ["evaluator_lagging"]
+    assert [event.definition for event in sender.events] == ["evaluator_lagging"]
+
+
+def test_stale_is_not_judged_while_the_lag_is_unknown():
+    """Right after a connection nobody knows what waits in the queue."""
+    sender = Sender(plant_with(STALE))
+    sender.readings(7.0)
+
+    assert sender.tick(at=60, lag_s=None) == []
+    assert [event.definition for event in sender.tick(at=60, lag_s=0.0)] == ["quiet"]
 
 
 def test_stale_reading_dated_ahead_counts_as_taken_now():

@@ -1,10 +1,12 @@
 """Taking over from the records: nothing lost, nothing recorded twice."""
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.records import AlarmState
 from processor.alarms.journal import verify
+from processor.alarms.takeover import Records
 from tests.unit.processor.alarms.recording import DEFINITIONS, LAST, in_order, recording
 from tests.unit.processor.alarms.sending import (
     Sender,
@@ -12,7 +14,6 @@ from tests.unit.processor.alarms.sending import (
     definition,
     plant_with,
     records,
-    stored,
     us,
 )
 
@@ -21,9 +22,8 @@ def take_over(sender: Sender, events, messages, at: float | None = None) -> None
     """Restore a sender's evaluation from recorded events and stored messages."""
     if at is not None:
         sender.tick(at=at)
-    heads, still_open, identities = records(events)
-    rows = [row for message in messages for row in stored(message)]
-    sender.evaluation.restore(heads, still_open, rows, identities, sender.now)
+    sender.evaluation.begin(sender.now, alone=True)
+    sender.evaluation.restore(records(events, messages), sender.now)
 
 
 @settings(max_examples=120, deadline=None)
@@ -196,3 +196,198 @@ def test_takeover_span_covers_the_longest_delay_or_age_and_a_minute():
 
     assert Sender(plant_with(*alarms)).evaluation.restore_span_us == 970_000_000
     assert Sender(plant_with()).evaluation.restore_span_us == 60_000_000
+
+
+# -- records that come late
+
+
+def take_over_blind(sender: Sender, at: float, unpublished=()) -> list:
+    """Begin to evaluate while the records cannot be read."""
+    sender.tick(at=at)
+    sender.evaluation.begin(sender.now, alone=False)
+    return sender.evaluation.go_on_unknown(sender.now, unpublished)
+
+
+def catch_up(sender: Sender, events, messages=(), at: float | None = None) -> bool:
+    """Have the records come after evaluating began."""
+    if at is not None:
+        sender.tick(at=at)
+    return sender.evaluation.catch_up(records(events, messages), sender.now)
+
+
+def lasting(*readings: float) -> Sender:
+    """A sender that has evaluated some readings of an alarm without delays."""
+    return Sender(plant_with(definition())).readings(*readings)
+
+
+def test_records_that_come_late_give_alarms_untouched_since_their_state():
+    """An alarm recorded as acknowledged is shown, raised no second time, and returns."""
+    first = lasting(11.0)
+    first.acknowledge(at=1.5)
+    second = Sender(plant_with(definition()))
+    take_over_blind(second, at=9)
+
+    assert catch_up(second, first.events, at=12)
+    assert second.state() is AlarmState.ACKED
+    second.send(data(13, (11.0,)), at=13)
+    assert second.events == []
+    second.send(data(14, (9.0,)), at=14)
+
+    assert second.log == [("hi", AlarmState.NORMAL, 14_000_014)]
+    assert verify(first.events + second.events) == []
+
+
+def test_records_that_come_late_leave_what_was_raised_meanwhile():
+    """What an operator was told while the records were away stays as it was told."""
+    first = lasting(11.0)
+    first.acknowledge(at=1.5)
+    second = Sender(plant_with(definition()))
+    take_over_blind(second, at=9)
+    second.send(data(10, (11.0,)), at=10)
+
+    catch_up(second, first.events, at=12)
+    assert second.state() is AlarmState.UNACK
+    second.acknowledge(at=13)
+    second.send(data(11, (9.0,)), at=14)
+
+    log = first.events + second.events
+    assert [state for _, state, _ in second.log] == [
+        AlarmState.UNACK,
+        AlarmState.ACKED,
+        AlarmState.NORMAL,
+    ]
+    (told,) = verify(log)
+    assert "begins the chain anew after event 2" in told
+    assert records(log).open_alarms == []
+    assert records(log).heads["b1"] == second.events[-1]
+
+
+def test_records_that_come_late_are_followed_by_the_next_event():
+    """After an untouched chain comes the next number, once all records are known."""
+    first = lasting(11.0)
+    second = Sender(plant_with(definition()))
+    take_over_blind(second, at=9)
+    catch_up(second, first.events, at=12)
+    assert not catch_up(second, first.events, at=30)
+    second.evaluation.trust()
+
+    second.acknowledge(at=31)
+
+    assert second.events[-1].n == 2
+    assert verify(first.events + second.events) == []
+
+
+def test_records_that_come_late_of_another_who_returned_the_alarm_count():
+    """A reconnected evaluator learns late what was done in between."""
+    ours = lasting(11.0)
+    theirs = Sender(plant_with(definition()))
+    take_over(theirs, ours.events, [data(1, (11.0,))], at=2)
+    theirs.send(data(2, (9.0,)), at=3)
+    theirs.acknowledge(at=4)
+    take_over_blind(ours, at=9)
+
+    catch_up(ours, ours.events + theirs.events, at=12)
+
+    assert ours.state() is AlarmState.NORMAL
+    for seq, pressure in ((2, 9.0), (3, 11.0), (4, 9.0)):
+        ours.send(data(seq, (pressure,), at=11 + seq), at=11 + seq)
+    assert [state for _, state, _ in ours.log[1:]] == [AlarmState.UNACK, AlarmState.RTN_UNACK]
+
+
+def test_records_that_come_late_say_by_silence_that_an_old_alarm_is_over():
+    """An alarm that is not among the open ones, and of which nothing is recorded lately, is NORMAL."""
+    ours = lasting(11.0)
+    take_over_blind(ours, at=9)
+
+    known = Records(since_us=us(5))
+    ours.evaluation.catch_up(known, ours.now)
+
+    assert ours.state() is AlarmState.NORMAL
+
+
+def test_records_that_come_late_do_not_turn_a_running_delay_back():
+    """A condition under way when the records came goes on from its readings."""
+    plant = plant_with(definition(on_delay_s=5))
+    first = Sender(plant).readings(*[11.0] * 6, 9.0)
+    second = Sender(plant)
+    take_over_blind(second, at=19)
+    second.send(data(20, (11.0,)), at=20)
+    second.send(data(21, (11.0,)), at=21)
+
+    catch_up(second, first.events, at=22)
+    assert second.state() is AlarmState.RTN_UNACK
+    for seq in range(22, 26):
+        second.send(data(seq, (11.0,)), at=seq)
+
+    assert second.log == [("hi", AlarmState.UNACK, 25_000_020)]
+
+
+def test_records_that_come_late_with_rows_of_a_device_not_heard_from_are_folded():
+    """A silent device is known from its rows; a device heard from has newer ones here."""
+    quiet = definition("quiet", type_="STALE", setpoint=60)
+    second = Sender(plant_with(definition(), quiet, devices=("d1", "d2")))
+    take_over_blind(second, at=9)
+    second.send(data(10, (9.0,)), at=10)
+    known = records([], [data(5, (11.0,))])
+    of_d2 = records([], [data(3, (12.0,))])
+    rows = [*known.rows, *(msgspec.structs.replace(each, device="d2") for each in of_d2.rows)]
+
+    second.evaluation.catch_up(Records(rows=rows), second.now)
+    second.tick(at=11)
+
+    assert second.log == [("hi", AlarmState.UNACK, 3_000_003)]
+
+
+def test_evaluator_without_records_counts_staleness_from_its_beginning():
+    """What was read before it took over may be fresh; nobody here has seen it."""
+    ours = Sender(plant_with(definition("quiet", type_="STALE", setpoint=60))).readings(9.0)
+
+    take_over_blind(ours, at=50)
+
+    assert ours.tick(at=109) == []
+    assert [event.at_us for event in ours.tick(at=110)] == [us(110)]
+
+
+def test_records_that_come_late_of_steams_own_alarms_count_where_they_are_newer():
+    """The evaluator's own alarms are told apart too."""
+    first = Sender(plant_with())
+    first.readings(9.0, 9.0)
+    first.send(data(1, (9.1,)), at=3)
+    second = Sender(plant_with())
+    take_over_blind(second, at=9)
+    second.tick(at=10, lag_s=8)
+    second.tick(at=15, lag_s=8)
+
+    catch_up(second, first.events, at=16)
+
+    shown = {a.definition for a in second.evaluation.live("", second.now).boilers[0].alarms}
+    assert shown == {"identity_reused_d1", "evaluator_lagging"}
+
+
+def test_takeover_withdraws_unpublished_events_of_boilers_that_others_recorded():
+    """What could not be published before another took over is not recorded a second time."""
+    ours = lasting(11.0)
+    theirs = Sender(plant_with(definition()))
+    take_over(theirs, ours.events, [data(1, (11.0,))], at=2)
+    ours.send(data(2, (9.0,)), at=2)
+    theirs.send(data(2, (9.0,)), at=3)
+    unpublished = ours.events[1:]
+    ours.evaluation.begin(ours.now, alone=True)
+
+    left = ours.evaluation.restore(records(ours.events[:1] + theirs.events), ours.now, unpublished)
+
+    assert left == []
+    assert ours.state() is AlarmState.RTN_UNACK
+    ours.acknowledge(at=5)
+    assert verify(ours.events[:1] + theirs.events + ours.events[-1:]) == []
+
+
+def test_evaluator_without_records_writes_unpublished_events_into_its_new_chain():
+    """No number is used that another may have used meanwhile."""
+    ours = lasting(11.0)
+
+    (again,) = take_over_blind(ours, at=9, unpublished=ours.events)
+
+    assert again.id == ours.events[0].id
+    assert again.n == ours.events[0].recorded_at_us // 1000
+    assert verify([again]) == []
