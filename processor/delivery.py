@@ -41,8 +41,17 @@ class Source(Protocol):
     def fetch(self, timeout_s: float) -> list[Delivery]:
         """Wait at most `timeout_s` for deliveries; may return none. Never raises for a lost broker."""
 
+    def attend(self, timeout_s: float) -> None:
+        """Serve the connection for at most `timeout_s` without handing anything over.
+
+        What arrives meanwhile stays in the source, within its bound; `wake` ends it.
+        """
+
     def acknowledge(self, number: int) -> None:
         """Acknowledge every delivery up to and including `number`, once all are settled."""
+
+    def acknowledge_one(self, number: int) -> None:
+        """Acknowledge one delivery alone, where others before it are not settled."""
 
     def hand_back(self) -> None:
         """Stop consuming and give every unacknowledged delivery back to the broker."""

@@ -7,8 +7,8 @@ import msgspec
 from bridge.clock import to_us
 from bridge.records import Batch, BatchSummary, DeviceStatus, Rows
 from processor.delivery import Delivery
+from processor.keeping import Bad
 from processor.placing import Placed
-from processor.quarantine import BadMessage
 
 
 class FlushRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class Gathered(msgspec.Struct, kw_only=True):
 
     deliveries: list[Delivery] = []
     placed: list[Placed] = []
-    bad: list[BadMessage] = []
+    bad: list[Bad] = []
     rows: int = 0
     bytes: int = 0
 
@@ -33,6 +33,18 @@ class Gathered(msgspec.Struct, kw_only=True):
     def last_number(self) -> int:
         """The number up to which deliveries may be acknowledged once this is written."""
         return self.deliveries[-1].number
+
+    def part(self, part: slice) -> "Gathered":
+        """Some of the deliveries, with what they became."""
+        deliveries, placed = self.deliveries[part], self.placed[part]
+        numbers = {delivery.number for delivery in deliveries} if self.bad else set()
+        return Gathered(
+            deliveries=deliveries,
+            placed=placed,
+            bad=[bad for bad in self.bad if bad.number in numbers],
+            rows=row_count(placed),
+            bytes=sum(len(delivery.body) for delivery in deliveries),
+        )
 
 
 class Gathering:
@@ -59,26 +71,56 @@ class Gathering:
         for rows in placed.rows:
             gathered.rows += len(rows.times_us)
         if placed.bad is not None:
-            gathered.bad.append(placed.bad)
+            gathered.bad.append(
+                Bad(number=delivery.number, message=placed.bad, stored=placed.complete)
+            )
 
-    def due(self, now: datetime) -> bool:
-        """Whether it is time to flush."""
-        if self._since is None or self._touched is None:
-            return False
+    @property
+    def full(self) -> bool:
+        """Whether a flush of the greatest size is here, so that more must wait outside."""
         gathered, rule = self._gathered, self._rule
         return (
             gathered.rows >= rule.rows
             or gathered.bytes >= rule.bytes
             or len(gathered.deliveries) >= rule.rows
-            or (now - self._since).total_seconds() >= rule.age_s
-            or (now - self._touched).total_seconds() >= rule.idle_s
+        )
+
+    def due(self, now: datetime) -> bool:
+        """Whether it is time to flush."""
+        if self._since is None or self._touched is None:
+            return False
+        return (
+            self.full
+            or (now - self._since).total_seconds() >= self._rule.age_s
+            or (now - self._touched).total_seconds() >= self._rule.idle_s
         )
 
     def take(self) -> Gathered:
-        """Hand over what is gathered and start anew."""
+        """Hand over what one flush may hold, at least one delivery; the rest stays."""
+        gathered, rule = self._gathered, self._rule
+        rows = size = 0
+        for index, placed in enumerate(gathered.placed if self.full else ()):
+            rows += sum(len(each.times_us) for each in placed.rows)
+            size += len(gathered.deliveries[index].body)
+            if rows >= rule.rows or size >= rule.bytes or index + 1 >= rule.rows:
+                break
+        else:
+            return self.take_all()
+        if index + 1 == len(gathered.placed):
+            return self.take_all()
+        self._gathered, self._since = gathered.part(slice(index + 1, None)), self._touched
+        return gathered.part(slice(None, index + 1))
+
+    def take_all(self) -> Gathered:
+        """Hand over everything and start anew."""
         gathered = self._gathered
         self._gathered, self._since, self._touched = Gathered(), None, None
         return gathered
+
+
+def row_count(placed: list[Placed]) -> int:
+    """How many rows deliveries became."""
+    return sum(len(rows.times_us) for each in placed for rows in each.rows)
 
 
 def batch_id(now: datetime, zone: tzinfo) -> str:

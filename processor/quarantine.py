@@ -56,8 +56,13 @@ class Quarantine(Protocol):
     def open(self) -> None:
         """Get ready to take messages."""
 
-    def put(self, messages: list[BadMessage]) -> None:
-        """Keep the messages durably before returning; raises PublishFailed if that failed."""
+    def put(self, messages: list[BadMessage]) -> set[int]:
+        """Keep the messages durably before returning.
+
+        Returns the places in the list of those for which there is no room. Raises
+        PublishFailed where it is not known what was kept: all of them are to be put again,
+        and some may then be there twice.
+        """
 
     def close(self) -> None:
         """Leave."""

@@ -13,23 +13,26 @@ from bridge.plant import Plant
 from bridge.records import AlarmEvent
 from processor.counters import RecorderCounters
 from processor.delivery import Delivery, Origin, Source
-from processor.gathering import FlushRule, Gathered, Gathering
+from processor.gathering import FlushRule, Gathering
 from processor.health import Loop
 from processor.placing import Placed, Placement, bad_message, unexpected
 from processor.quarantine import BadMessage
-from processor.writing import Worker, Writing
+from processor.writer import Worker
+from processor.writing import Writing, Written
 
 log = structlog.get_logger(__name__)
 
-_DRAIN_S = 20.0
+_DRAIN_S = 15.0
+_HELD_S = 0.5
 _EVENTS = msgspec.json.Decoder(list[AlarmEvent])
 
 
 class Recorder:
     """Records whatever the source hands over; one instance, one thread, one writer thread.
 
-    Deliveries are acknowledged only once they are stored or quarantined. The source's
-    prefetch bounds what is held in memory while the store is away.
+    Deliveries are acknowledged only once they are stored or quarantined. Where the store is
+    away or slow, one flush is being written, one waits and one is gathered; what comes
+    beyond stays in the source, whose prefetch bounds it, and at the broker.
     """
 
     def __init__(
@@ -71,13 +74,14 @@ class Recorder:
     def turn(self) -> None:
         """One turn: fetch and gather, hand a due flush to the writer, acknowledge."""
         self._loop.tick()
-        waiting = len(self._gathering) > 0
-        deliveries = self._source.fetch(self._rule.idle_s if waiting else 0.5)
-        self._gather(deliveries)
+        if self._gathering.full and not self._worker.free:
+            self._source.attend(_HELD_S)
+        else:
+            waiting = len(self._gathering) > 0
+            self._gather(self._source.fetch(self._rule.idle_s if waiting else 0.5))
         if self._worker.free and self._gathering.due(self._clock()):
             self._worker.submit(self._gathering.take())
-        for written in self._worker.finished():
-            self._source.acknowledge(written.last_number)
+        self._settle(self._worker.finished())
 
     def _gather(self, deliveries: list[Delivery]) -> None:
         if not deliveries:
@@ -110,16 +114,20 @@ class Recorder:
 
     def _drain(self) -> None:
         """Write what is gathered if the store takes it in time; the rest goes back."""
-        last = self._gathering.take() if len(self._gathering) else None
-        self._acknowledge(self._worker.close(last, _DRAIN_S))
+        last = self._gathering.take_all() if len(self._gathering) else None
+        self._settle(self._worker.close(last, _DRAIN_S))
         unsettled = self._counters.flow.in_flight
         if unsettled:
             self._counters.flow.give_back(unsettled)
             log.warning("messages go back to the broker", messages=unsettled)
 
-    def _acknowledge(self, written: list[Gathered]) -> None:
-        for gathered in written:
-            self._source.acknowledge(gathered.last_number)
+    def _settle(self, ended: list[Written]) -> None:
+        for written in ended:
+            self._counters.settle(written.messages, written.stored, written.quarantined)
+            if written.up_to:
+                self._source.acknowledge(written.up_to)
+            for number in written.singly:
+                self._source.acknowledge_one(number)
 
 
 def _results(delivery: Delivery, now_us: int) -> Placed:

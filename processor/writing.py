@@ -2,9 +2,10 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 
+import msgspec
 import structlog
 
 from bridge.clock import Clock, to_us
@@ -12,10 +13,11 @@ from bridge.messages import Reason, Refused
 from bridge.records import Batch
 from processor.backoff import Backoff
 from processor.counters import RecorderCounters
-from processor.gathering import Gathered, to_batch
+from processor.gathering import Gathered, row_count, to_batch
+from processor.keeping import AWAY_PAUSE, MOST_WAITING, Bad, Keeping
 from processor.placing import bad_message
-from processor.quarantine import BadMessage, Quarantine
-from processor.results import PublishFailed
+from processor.quarantine import Quarantine
+from processor.quota import Quota
 from store.errors import Misconfigured, TooLarge, Unavailable
 from store.errors import Refused as StoreRefused
 from store.port import Store
@@ -29,12 +31,31 @@ class Abandoned(Exception):
     """Asked to stop while the store or the quarantine was away; nothing is settled."""
 
 
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """Deliveries that have come to their end: to be counted, then acknowledged.
+
+    `up_to` acknowledges everything up to that number (0: nothing); `singly` these alone,
+    because bad messages between them still wait for the quarantine.
+    """
+
+    up_to: int = 0
+    singly: list[int] = []
+    stored: int = 0
+    quarantined: Mapping[str, int] = {}
+
+    @property
+    def messages(self) -> int:
+        """How many deliveries it is about."""
+        return self.stored + sum(self.quarantined.values())
+
+
 class Writing:
     """Commits gathered deliveries to the store and the quarantine.
 
     Store away or misconfigured: hold and try again with growing waits. Too large: halve.
     Refused: bisect until the culprit stands alone, quarantine it with the server's words,
-    and store the rest; writing a point again changes nothing.
+    and store the rest; writing a point again changes nothing. A quarantine that takes
+    nothing holds the bad messages only (see Keeping).
     """
 
     def __init__(
@@ -47,62 +68,129 @@ class Writing:
         zone: tzinfo,
         recorder: str,
         backoff: Backoff,
+        quota: Quota | None = None,
+        most_waiting: int = MOST_WAITING,
     ) -> None:
         self._store = store
-        self._quarantine = quarantine
         self._counters = counters
         self._clock = clock
         self._zone = zone
         self._recorder = recorder
         self._backoff = backoff
+        share = Quota() if quota is None else quota
+        self._keeping = Keeping(quarantine, share, counters, clock, most_waiting=most_waiting)
         self._fault = ""
+        self._summary_fault = ""
 
     @property
     def fault(self) -> str:
-        """Why writing is held at this moment, or ""."""
-        return self._fault
+        """What is wrong with the store or the quarantine at this moment, or ""."""
+        return self._fault or self._keeping.fault
 
-    def commit(self, gathered: Gathered, stopping: threading.Event) -> None:
-        """Make everything in `gathered` durable and count it; raises Abandoned on stop."""
-        now = self._clock()
+    @property
+    def held(self) -> bool:
+        """Whether nothing can be written at this moment."""
+        return bool(self._fault) or self._keeping.blocked
+
+    @property
+    def waiting(self) -> bool:
+        """Whether bad messages wait for the quarantine."""
+        return len(self._keeping) > 0
+
+    def commit(self, gathered: Gathered, stopping: threading.Event) -> Written:
+        """Make everything in `gathered` durable that can be; raises Abandoned on stop."""
+        refused = self._write(gathered, self._clock(), stopping)
+        bad = {each.number: each for each in (*gathered.bad, *refused)}
+        settled = self._keeping.take(bad.values())
+        while self._keeping.blocked:
+            if stopping.wait(AWAY_PAUSE.total_seconds()):
+                raise Abandoned
+            settled += self._keeping.retry(now=True)
+        self._counters.held_seconds = 0.0
+        stored = len(gathered.deliveries) - len(bad)
+        if not self.waiting:
+            return self._written(settled, stored, up_to=gathered.last_number)
+        singly = [each.number for each in gathered.deliveries if each.number not in bad]
+        return self._written(settled, stored, singly=singly)
+
+    def retry(self, *, now: bool = False) -> Written:
+        """Try to keep what waits for the quarantine, if it is time to, or `now`."""
+        return self._written(self._keeping.retry(now=now), 0, singly=[])
+
+    def _written(
+        self, settled: list[Bad], stored: int, *, up_to: int = 0, singly: list[int] | None = None
+    ) -> Written:
+        reasons = Counter(each.message.reason.value for each in settled if not each.stored)
+        copies = sum(1 for each in settled if each.stored)
+        return Written(
+            up_to=up_to,
+            singly=[] if singly is None else singly + [each.number for each in settled],
+            stored=stored + copies,
+            quarantined=reasons,
+        )
+
+    def _write(self, gathered: Gathered, now: datetime, stopping: threading.Event) -> list[Bad]:
+        """Store what the flush holds, and one summary of how it ended; what the store refused."""
         batch = to_batch(gathered, now, self._zone, self._recorder)
-        refused: list[BadMessage] = []
-        if batch.rows or batch.statuses or batch.alarm_events or batch.summary:
-            refused = self._write(gathered, batch, now, stopping)
-        self._keep([*gathered.bad, *refused], stopping)
-        self._count(gathered, batch, refused)
-
-    def _write(
-        self, gathered: Gathered, batch: Batch, now: datetime, stopping: threading.Event
-    ) -> list[BadMessage]:
+        if not (batch.rows or batch.statuses or batch.alarm_events or batch.summary):
+            return []
         try:
-            self._hold(batch, stopping)
-        except (TooLarge, StoreRefused) as error:
-            if len(gathered.deliveries) > 1:
-                return self._write_halves(gathered, now, stopping)
-            return [self._culprit(gathered, error, now)]
-        return []
+            self._hold(batch, gathered.bytes, stopping)
+        except (TooLarge, StoreRefused):
+            refused = self._write_parts(gathered, now, stopping)
+            self._write_summary(gathered, refused, now, stopping)
+        else:
+            refused = []
+        if batch.summary is not None and batch.rows:
+            lag_us = to_us(self._clock()) - batch.summary.last_at_us
+            self._counters.lag_seconds = lag_us / 1_000_000
+        return refused
 
-    def _write_halves(
+    def _write_parts(
         self, gathered: Gathered, now: datetime, stopping: threading.Event
-    ) -> list[BadMessage]:
+    ) -> list[Bad]:
+        """Store one half after the other without a summary, down to what the store refuses."""
         refused = []
         middle = len(gathered.deliveries) // 2
         for part in (slice(None, middle), slice(middle, None)):
-            half = _part(gathered, part)
-            batch = to_batch(half, now, self._zone, self._recorder)
-            refused += self._write(half, batch, now, stopping)
+            half = gathered.part(part)
+            batch = to_batch(half, now, self._zone, self._recorder, summary=False)
+            if not (batch.rows or batch.statuses or batch.alarm_events):
+                continue
+            try:
+                self._hold(batch, half.bytes, stopping)
+            except (TooLarge, StoreRefused) as error:
+                if len(half.deliveries) > 1:
+                    refused += self._write_parts(half, now, stopping)
+                else:
+                    refused.append(_culprit(half, error, now))
         return refused
 
-    def _culprit(
-        self, gathered: Gathered, error: TooLarge | StoreRefused, now: datetime
-    ) -> BadMessage:
-        words = error.words if isinstance(error, StoreRefused) else str(error)
-        refusal = Refused(Reason.STORE_REFUSED, f"the store refuses it: {words[:500]}")
-        return bad_message(gathered.deliveries[0], refusal, to_us(now))
+    def _write_summary(
+        self, gathered: Gathered, refused: list[Bad], now: datetime, stopping: threading.Event
+    ) -> None:
+        """Tell in the batch's one summary what was stored in the end."""
+        numbers = {bad.number for bad in refused}
+        kept = [
+            placed
+            for delivery, placed in zip(gathered.deliveries, gathered.placed, strict=True)
+            if delivery.number not in numbers
+        ]
+        ended = msgspec.structs.replace(
+            gathered, placed=kept, rows=row_count(kept), bad=[*gathered.bad, *refused]
+        )
+        summary = to_batch(ended, now, self._zone, self._recorder).summary
+        if summary is None:
+            return
+        try:
+            self._hold(Batch(batch_id=summary.batch_id, summary=summary), 0, stopping)
+        except (TooLarge, StoreRefused) as error:
+            if str(error) != self._summary_fault:
+                self._summary_fault = str(error)
+                log.warning("the store refuses the summary of a batch", reason=str(error))
 
-    def _hold(self, batch: Batch, stopping: threading.Event) -> None:
-        """Write, waiting as long as the store is away."""
+    def _hold(self, batch: Batch, size: int, stopping: threading.Event) -> None:
+        """Write, waiting as long as the store is away; `size` in bytes."""
         started = self._clock()
         while True:
             begun = self._clock()
@@ -121,37 +209,11 @@ class Writing:
                 self._recovered()
                 seconds = (self._clock() - begun).total_seconds()
                 rows = sum(len(each.times_us) for each in batch.rows)
-                size = batch.summary.bytes if batch.summary else 0
                 self._counters.wrote(rows, size, seconds)
                 return
             self._counters.held_seconds = (self._clock() - started).total_seconds()
             if stopping.wait(wait_s):
                 raise Abandoned
-
-    def _keep(self, bad: list[BadMessage], stopping: threading.Event) -> None:
-        while bad:
-            try:
-                self._quarantine.put(bad)
-            except PublishFailed as error:
-                self._say(str(error))
-                if stopping.wait(self._backoff.next_s()):
-                    raise Abandoned from None
-            else:
-                self._recovered()
-                return
-
-    def _count(self, gathered: Gathered, batch: Batch, refused: list[BadMessage]) -> None:
-        whole = [placed.bad for placed in gathered.placed if placed.bad and not placed.complete]
-        reasons = Counter(bad.reason.value for bad in [*whole, *refused])
-        copies = sum(1 for placed in gathered.placed if placed.bad and placed.complete)
-        self._counters.copied += copies
-        total = len(gathered.deliveries)
-        self._counters.settle(total, total - sum(reasons.values()), reasons)
-        self._counters.held_seconds = 0.0
-        if batch.summary is not None and batch.rows:
-            self._counters.lag_seconds = (
-                to_us(self._clock()) - batch.summary.last_at_us
-            ) / 1_000_000
 
     def _say(self, fault: str) -> None:
         if fault != self._fault:
@@ -164,92 +226,9 @@ class Writing:
             log.info("writing again")
 
 
-def _part(gathered: Gathered, part: slice) -> Gathered:
-    """Some of the deliveries of a flush."""
-    placed = gathered.placed[part]
-    return Gathered(
-        deliveries=gathered.deliveries[part],
-        placed=placed,
-        rows=sum(len(rows.times_us) for each in placed for rows in each.rows),
-        bytes=sum(len(delivery.body) for delivery in gathered.deliveries[part]),
-    )
-
-
-class Worker:
-    """The writer's thread: one flush in work and one waiting, finished in order."""
-
-    def __init__(self, writing: Writing, wake: Callable[[], None]) -> None:
-        self._writing = writing
-        self._wake = wake
-        self._ready = threading.Condition()
-        self._waiting: Gathered | None = None
-        self._finished: list[Gathered] = []
-        self._ended = False
-        self._closing = False
-        self._stopping = threading.Event()
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-
-    def open(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    @property
-    def free(self) -> bool:
-        """Whether another flush can be handed over."""
-        return self._waiting is None
-
-    def submit(self, gathered: Gathered) -> None:
-        """Hand over one flush; only while `free`."""
-        with self._ready:
-            self._waiting = gathered
-            self._ready.notify_all()
-
-    def finished(self) -> list[Gathered]:
-        """The flushes made durable since the last call; raises what ended the thread."""
-        with self._ready:
-            done, self._finished = self._finished, []
-            if self._error is not None:
-                raise self._error
-            return done
-
-    def close(self, last: Gathered | None, patience_s: float) -> list[Gathered]:
-        """Finish, `last` included, within `patience_s` or never; returns what is durable."""
-        with self._ready:
-            self._ready.wait_for(lambda: self._waiting is None or self._ended, patience_s)
-            if last is not None and self._waiting is None:
-                self._waiting = last
-            self._closing = True
-            self._ready.notify_all()
-        self._thread.join(patience_s)
-        self._stopping.set()
-        self._thread.join()
-        return self._finished
-
-    def _run(self) -> None:
-        try:
-            while (gathered := self._next()) is not None:
-                self._writing.commit(gathered, self._stopping)
-                with self._ready:
-                    self._finished.append(gathered)
-                self._wake()
-        except Abandoned:
-            log.warning("stopped while holding; the broker will hand the messages over again")
-        except BaseException as error:  # noqa: BLE001 - told to the loop, which ends with it
-            self._error = error
-            self._wake()
-        finally:
-            with self._ready:
-                self._ended = True
-                self._ready.notify_all()
-
-    def _next(self) -> Gathered | None:
-        with self._ready:
-            while self._waiting is None:
-                if self._closing:
-                    return None
-                self._ready.wait()
-            gathered, self._waiting = self._waiting, None
-            self._ready.notify_all()
-        self._wake()
-        return gathered
+def _culprit(gathered: Gathered, error: TooLarge | StoreRefused, now: datetime) -> Bad:
+    """The one delivery left, which the store refuses."""
+    (delivery,) = gathered.deliveries
+    words = error.words if isinstance(error, StoreRefused) else str(error)
+    refusal = Refused(Reason.STORE_REFUSED, f"the store refuses it: {words[:500]}")
+    return Bad(number=delivery.number, message=bad_message(delivery, refusal, to_us(now)))

@@ -27,6 +27,8 @@ class FakeSource:
     def __init__(self) -> None:
         self.waiting: list[Delivery] = []
         self.acknowledged = 0
+        self.acknowledged_alone = []
+        self.attended = 0
         self.number = 0
         self.closed = False
         self.connected = True
@@ -51,9 +53,17 @@ class FakeSource:
         waiting, self.waiting = self.waiting, []
         return waiting
 
+    def attend(self, timeout_s: float) -> None:
+        self.attended += 1
+
     def acknowledge(self, number: int) -> None:
         assert number >= self.acknowledged
         self.acknowledged = number
+
+    def acknowledge_one(self, number: int) -> None:
+        assert number > self.acknowledged
+        assert number not in self.acknowledged_alone
+        self.acknowledged_alone.append(number)
 
     def hand_back(self) -> None:
         self.closed = True
@@ -66,20 +76,23 @@ class FakeSource:
 
 
 class FakeQuarantine:
-    """Keeps bad messages in a list; fails as often as told first."""
+    """Keeps bad messages in a list, at most `room`; fails as often as told first."""
 
-    def __init__(self, failures: int = 0) -> None:
+    def __init__(self, failures: int = 0, room: int = 1_000_000) -> None:
         self.kept = []
         self.failures = failures
+        self.room = room
 
     def open(self) -> None:
         pass
 
-    def put(self, messages) -> None:
+    def put(self, messages) -> set[int]:
         if self.failures:
             self.failures -= 1
             raise PublishFailed("the quarantine is away")
-        self.kept += messages
+        fitting = max(0, self.room - len(self.kept))
+        self.kept += messages[:fitting]
+        return set(range(fitting, len(messages)))
 
     def close(self) -> None:
         pass

@@ -232,6 +232,18 @@ function forgetOldModels() {
   for (const shown of window.Bokeh?.documents ?? []) shown.freeze_all_models(() => {})
 }
 
+/* Unacknowledged alarms blink at 1 Hz, unless the operator's machine asks for less motion. */
+function blink(on) {
+  const style = document.documentElement.style
+  if (on) {
+    style.setProperty("--blink", "var(--ink)")
+    style.setProperty("--blink-width", "3")
+  } else if (style.getPropertyValue("--blink")) {
+    style.removeProperty("--blink")
+    style.removeProperty("--blink-width")
+  }
+}
+
 export function render({ model, el }) {
   const send = (message) => model.send_msg(message)
   const root = h("div", { class: "st-shell" })
@@ -307,6 +319,12 @@ export function render({ model, el }) {
   })
   build()
   size()
+  const calm = window.matchMedia("(prefers-reduced-motion: reduce)")
+  let lit = false
+  keepTime(model, () => {
+    lit = !lit && !calm.matches && live.alarms.some((alarm) => alarm.state === "UNACK")
+    blink(lit)
+  }, 500)
   keepTime(model, () => parts && live.link.connected !== undefined && tick(state, parts, live, heardMs))
   return root
 }

@@ -4,13 +4,17 @@ import contextlib
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPError, NackError
 from pika.spec import BasicProperties
 
 from processor.results import PublishFailed
 
 PERSISTENT = pika.DeliveryMode.Persistent.value
 TRANSIENT = pika.DeliveryMode.Transient.value
+
+
+class PublishRefused(PublishFailed):
+    """The broker answered that it does not take the message: its queue is full."""
 
 
 class AmqpPublisher:
@@ -26,13 +30,18 @@ class AmqpPublisher:
     def publish(
         self, exchange: str, routing_key: str, body: bytes, properties: BasicProperties
     ) -> None:
-        """Publish one message and wait for the broker's confirm; raises PublishFailed."""
+        """Publish one message and wait for the broker's confirm.
+
+        Raises PublishRefused where the broker refuses it, PublishFailed where nothing is known.
+        """
         try:
             self._connect()
             assert self._confirming is not None  # noqa: S101 - set by _connect
             self._confirming.basic_publish(
                 exchange, routing_key, body, properties=properties, mandatory=True
             )
+        except NackError as error:
+            raise PublishRefused(self._fault(exchange, routing_key, error)) from None
         except (AMQPError, OSError) as error:
             self.close()
             raise PublishFailed(self._fault(exchange, routing_key, error)) from None
@@ -46,14 +55,6 @@ class AmqpPublisher:
         except (AMQPError, OSError) as error:
             self.close()
             raise PublishFailed(self._fault(exchange, routing_key, error)) from None
-
-    def pump(self) -> None:
-        """Let the connection breathe: heartbeats in and out."""
-        if self._connection is not None:
-            try:
-                self._connection.process_data_events(0)
-            except AMQPError:
-                self.close()
 
     def close(self) -> None:
         """Close the connection, if any."""

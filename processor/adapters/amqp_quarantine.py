@@ -2,7 +2,7 @@
 
 from pika.spec import BasicProperties
 
-from processor.adapters.amqp_publisher import PERSISTENT, AmqpPublisher
+from processor.adapters.amqp_publisher import PERSISTENT, AmqpPublisher, PublishRefused
 from processor.quarantine import BadMessage
 
 QUARANTINE_QUEUE = "steam.quarantine"
@@ -24,10 +24,11 @@ class AmqpQuarantine:
     def open(self) -> None:
         """Nothing to do: each put connects."""
 
-    def put(self, messages: list[BadMessage]) -> None:
-        """Publish each message and wait for its confirm; raises PublishFailed."""
+    def put(self, messages: list[BadMessage]) -> set[int]:
+        """Publish each message and wait for its confirm; the places of those refused."""
+        refused = set()
         try:
-            for message in messages:
+            for place, message in enumerate(messages):
                 headers = {
                     REASON_HEADER: message.reason.value,
                     DETAIL_HEADER: message.detail[:1000],
@@ -35,9 +36,13 @@ class AmqpQuarantine:
                     AT_HEADER: message.at_us,
                 }
                 properties = BasicProperties(delivery_mode=PERSISTENT, headers=headers)
-                self._publisher.publish("", QUARANTINE_QUEUE, message.body, properties)
+                try:
+                    self._publisher.publish("", QUARANTINE_QUEUE, message.body, properties)
+                except PublishRefused:
+                    refused.add(place)
         finally:
             self._publisher.close()
+        return refused
 
     def close(self) -> None:
         """Leave."""

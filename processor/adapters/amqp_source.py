@@ -19,7 +19,7 @@ _ORIGINS = {COMMANDS_EXCHANGE: Origin.OPERATOR, "": Origin.EVALUATOR}
 """By exchange: accounts of devices may publish to amq.topic alone, not to the default exchange."""
 
 _CHUNK = 200
-"""How many deliveries one `fetch` gathers where more are there: a read from the socket holds ten."""
+"""How many deliveries one `fetch` hands over at most: a read from the socket holds ten."""
 
 
 class AmqpSource:
@@ -71,17 +71,28 @@ class AmqpSource:
             self._wait_and_connect(timeout_s)
             return []
         try:
-            connection.process_data_events(time_limit=timeout_s)
+            connection.process_data_events(time_limit=0 if self._arrived else timeout_s)
             before = 0
             while before < len(self._arrived) < _CHUNK:
                 before = len(self._arrived)
                 connection.process_data_events(time_limit=0)
-            if self._channel is None or self._channel.is_closed:
-                self._lose("the broker closed the channel")
+            self._check_channel()
         except AMQPError as error:
             self._lose(_words(error))
-        arrived, self._arrived = self._arrived, []
+        arrived, self._arrived = self._arrived[:_CHUNK], self._arrived[_CHUNK:]
         return arrived
+
+    def attend(self, timeout_s: float) -> None:
+        """Answer heartbeats; pika keeps what the broker sends, at most the prefetch."""
+        connection = self._connection
+        if connection is None:
+            self._wait_and_connect(timeout_s)
+            return
+        try:
+            connection.process_data_events(time_limit=timeout_s)
+            self._check_channel()
+        except AMQPError as error:
+            self._lose(_words(error))
 
     def acknowledge(self, number: int) -> None:
         """One multiple acknowledgement for every delivery up to `number`."""
@@ -116,6 +127,10 @@ class AmqpSource:
         """Close the connection; sent acknowledgements are flushed first."""
         self._disconnect()
 
+    def _check_channel(self) -> None:
+        if self._channel is None or self._channel.is_closed:
+            self._lose("the broker closed the channel")
+
     def _wait_and_connect(self, timeout_s: float) -> None:
         wait_s = min(timeout_s, max(0.0, self._retry_at - time.monotonic()))
         if wait_s > 0:
@@ -136,7 +151,6 @@ class AmqpSource:
                 channel.basic_consume(queue, self._on_message)
         except (AMQPError, OSError) as error:
             self._lose(_words(error))
-            self._arrived = []
             return
         self._channel = channel
         self._connections += 1
@@ -171,6 +185,9 @@ class AmqpSource:
             log.warning("source lost, trying again", reason=text)
 
     def _disconnect(self) -> None:
+        """Leave the connection; what was not handed over will come again under the same numbers."""
+        self._number -= len(self._arrived)
+        self._arrived = []
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
             with contextlib.suppress(AMQPError, OSError):

@@ -4,6 +4,7 @@ import contextlib
 import threading
 import time
 from collections import deque
+from itertools import takewhile
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -44,7 +45,7 @@ class MqttSource:
         self._credentials = (username, password)
         self._client: mqtt.Client | None = None
         self._arrived: deque[Delivery] = deque()
-        self._unacknowledged: deque[tuple[int, int, int]] = deque()
+        self._unacknowledged: dict[int, tuple[int, int]] = {}
         self._ready = threading.Condition()
         self._number = 0
         self._connections = 0
@@ -95,14 +96,25 @@ class MqttSource:
             self._ready.notify_all()
         return arrived
 
+    def attend(self, timeout_s: float) -> None:
+        """Wait; paho's thread serves the connection, and what arrives stays within the bound."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._woken, timeout_s)
+            self._woken = False
+
     def acknowledge(self, number: int) -> None:
         """Send the PUBACK of each delivery up to `number` that belongs to this connection."""
+        with self._ready:
+            settled = list(takewhile(lambda each: each <= number, self._unacknowledged))
+        for each in settled:
+            self.acknowledge_one(each)
+
+    def acknowledge_one(self, number: int) -> None:
+        """Send the PUBACK of one delivery, if it belongs to this connection."""
         client = self._client
-        while client is not None:
-            with self._ready:
-                if not self._unacknowledged or self._unacknowledged[0][0] > number:
-                    return
-                _, mid, qos = self._unacknowledged.popleft()
+        with self._ready:
+            mid, qos = self._unacknowledged.pop(number, (0, 0))
+        if client is not None and mid:
             with contextlib.suppress(ValueError):
                 client.ack(mid, qos)
 
@@ -158,7 +170,7 @@ class MqttSource:
                 self._ready.wait(1.0)
             self._number += 1
             number = self._number
-            self._unacknowledged.append((number, message.mid, message.qos))
+            self._unacknowledged[number] = (message.mid, message.qos)
             origin = Origin.OPERATOR if topic == COMMANDS_TOPIC else Origin.DEVICE
             key, body = routing_key_of(topic), bytes(message.payload)
             self._arrived.append(Delivery(number, key, body, message.dup, origin))

@@ -18,14 +18,16 @@ CREATE TABLE IF NOT EXISTS quarantine (
     at_us INTEGER NOT NULL
 )
 """
+_MOST_BYTES = 1_000_000_000
 _COLUMNS = "routing_key, body, reason, detail, at_us"
 
 
 class SqliteQuarantine:
     """Bad messages in one file; implements Quarantine and what a desk needs."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, most_bytes: int = _MOST_BYTES) -> None:
         self._path = path
+        self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
 
@@ -39,15 +41,18 @@ class SqliteQuarantine:
             connection.execute(_SCHEMA)
         self._connection = connection
 
-    def put(self, messages: list[BadMessage]) -> None:
-        """Keep the messages durably; raises PublishFailed."""
+    def put(self, messages: list[BadMessage]) -> set[int]:
+        """Keep the messages durably, all of them or, where the file is full, none."""
         rows = [(m.routing_key, m.body, m.reason.value, m.detail, m.at_us) for m in messages]
         statement = f"INSERT INTO quarantine ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
         try:
             with self._lock, self._open() as connection:
+                if _used_bytes(connection) >= self._most_bytes:
+                    return set(range(len(messages)))
                 connection.executemany(statement, rows)
         except sqlite3.Error as error:
             raise PublishFailed(f"quarantine {self._path} cannot be written: {error}") from None
+        return set()
 
     def messages(self, limit: int = 1000) -> list[BadMessage]:
         """The messages in quarantine, oldest first."""
@@ -91,3 +96,12 @@ class SqliteQuarantine:
         if self._connection is None:
             raise PublishFailed(f"quarantine {self._path} is not open")
         return self._connection
+
+
+def _used_bytes(connection: sqlite3.Connection) -> int:
+    """How much of the file holds something."""
+    (size, pages, free) = (
+        int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+        for name in ("page_size", "page_count", "freelist_count")
+    )
+    return size * (pages - free)

@@ -90,8 +90,3 @@ class SystemAlarms:
         if now_us - self._lag_ok_since_us < LAG_OVER_US:
             return []
         return [Move(alarm_now, Stimulus.RETURN, now_us, round(lag_s, 3))]
-
-    @property
-    def shown(self) -> list[Alarm]:
-        """Those that are not NORMAL."""
-        return [a for a in self.alarms.values() if a.state is not AlarmState.NORMAL]

@@ -22,7 +22,7 @@ def test_sessions_leave_nothing_behind(browser):
         with Watch(browser, LAPTOP) as watch:
             for page in ("overview", "trends"):
                 watch.open(f"{shown.url}?page={page}")
-            assert shown.hub.subscribers == 2
+            wait_for(lambda: shown.hub.subscribers == 2)
         wait_for(lambda: not shown.dashboard.sessions)
 
         assert shown.hub.subscribers == 0

@@ -177,3 +177,36 @@ def test_source_numbers_of_a_lost_connection_are_not_acknowledged(bench, opened)
     again = fetch(source, 5)
 
     assert [delivery.body for delivery in again] == bodies(5)
+
+
+def test_source_acknowledges_single_deliveries_out_of_order(bench, opened):
+    """Those acknowledged alone do not come again; those between them do."""
+    first = opened()
+    bench.publish(bodies(6))
+    fetch(first, 6)
+    for number in (2, 5, 6):
+        first.acknowledge_one(number)
+    first.close()
+
+    second = bench.source()
+    second.open()
+    try:
+        again = fetch(second, 3)
+        extra = second.fetch(0.5)
+    finally:
+        second.close()
+
+    assert [delivery.body for delivery in again] == [bodies(6)[place] for place in (0, 2, 3)]
+    assert extra == []
+
+
+def test_source_attending_keeps_what_arrives_for_the_next_fetch(bench, opened):
+    """`attend` hands nothing over and loses nothing."""
+    source = opened()
+    bench.publish(bodies(3))
+
+    source.attend(0.5)
+    deliveries = fetch(source, 3)
+
+    assert [delivery.body for delivery in deliveries] == bodies(3)
+    assert [delivery.number for delivery in deliveries] == [1, 2, 3]

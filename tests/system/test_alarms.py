@@ -10,6 +10,7 @@ from bridge.live import AcknowledgeAlarm, encode_command
 from bridge.records import AlarmState
 from device.sim.link import Link, LinkConfig
 from device.sim.session import Identity, MetricDescription, Session
+from processor.alarms.journal import verify
 from steam.receipts import Receipts
 from tests.system.rig import Rig, wait_until
 
@@ -74,11 +75,11 @@ def receipts():
         yield receipts
 
 
-def rig_on(tmp_path, broker, influxdb, receipts):
+def rig_on(tmp_path, broker, influxdb, receipts, plant=PLANT):
     notifications = (
         f"notifications:\n  routes:\n    - {{name: local, targets: ['{receipts.url}']}}\n"
     )
-    return Rig(tmp_path, broker, influxdb, PLANT, notifications)
+    return Rig(tmp_path, broker, influxdb, plant, notifications)
 
 
 def test_alarm_reaches_its_target_while_influxdb_is_stopped(
@@ -139,10 +140,55 @@ def test_operator_acknowledges_over_the_broker(tmp_path, rabbitmq_vhost, influxd
                     mandatory=True,
                 )
 
-            newest = wait_until(
-                lambda: (events := store.alarm_events(*_ALWAYS)) and len(events) == 2 and events[0],
+            newest, before = wait_until(
+                lambda: len(events := store.alarm_events(*_ALWAYS)) == 2 and events,
                 f"the acknowledgement\n{rig.logs()}",
             )
-        assert (newest.state, newest.by, newest.n) == (AlarmState.ACKED, "Ana", 2)
+        assert (newest.state, newest.by) == (AlarmState.ACKED, "Ana")
+        assert (newest.n, newest.prev) == (before.n + 1, before.hash)
     finally:
         rig.close()
+
+
+STALE_PLANT = PLANT.replace(
+    "devices:",
+    "      - {name: silent, metric: steam_pressure, type: STALE, setpoint: 2}\ndevices:",
+)
+
+
+def test_one_of_two_processors_speaks_and_the_other_takes_over(
+    tmp_path, rabbitmq_vhost, influxdb_empty, receipts
+):
+    """An idle plant has one evaluator and one chain; when it is killed, the other goes on with it."""
+    rig = rig_on(tmp_path, rabbitmq_vhost, influxdb_empty, receipts, STALE_PLANT)
+    device = Device(rig)
+    try:
+        rig.prepare()
+        both = [rig.spawn("processor"), rig.spawn("processor")]
+        with rig.store() as store:
+            wait_until(lambda: store.alarm_events(*_ALWAYS), f"the silence\n{rig.logs()}")
+            # The one that has taken over is the active one.
+            active, standby = sorted(both, key=lambda each: "taken over" not in log_of(rig, each))
+            assert "taken over" not in log_of(rig, standby)
+            active.kill()
+            active.wait()
+
+            wait_until(lambda: "taken over" in log_of(rig, standby), f"the other\n{rig.logs()}")
+            with device.link:
+                assert device.link.wait_connected(30)
+                device.send(9.0)
+                events = wait_until(
+                    lambda: len(events := store.alarm_events(*_ALWAYS)) > 1 and events,
+                    f"the return\n{rig.logs()}",
+                )
+        states = [event.state for event in reversed(events)]
+        assert states[:2] == [AlarmState.UNACK, AlarmState.RTN_UNACK]
+        assert verify(events) == []
+    finally:
+        rig.close()
+
+
+def log_of(rig, process):
+    """What a spawned processor has said."""
+    number = rig.processes.index(process)
+    return next(rig.folder.glob(f"processor-{number}.log")).read_text()

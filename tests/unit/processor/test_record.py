@@ -2,7 +2,9 @@
 
 import random
 import threading
-from datetime import UTC
+import time
+from contextlib import contextmanager
+from datetime import UTC, timedelta
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,9 +14,11 @@ from processor.counters import RecorderCounters
 from processor.delivery import Origin
 from processor.gathering import FlushRule
 from processor.health import Health
+from processor.quota import Quota
 from processor.record import Recorder
 from processor.writing import Abandoned, Writing
 from store.errors import Misconfigured, Refused, TooLarge, Unavailable
+from store.fake import FakeStore
 from tests.fakes import FakeClock, FakeQuarantine, FakeSource
 from tests.messages import DATA_KEY, PLANT, data
 
@@ -45,7 +49,7 @@ class ScriptedStore:
 class Bench:
     """A recorder on fakes, turned by hand."""
 
-    def __init__(self, store, quarantine=None):
+    def __init__(self, store, quarantine=None, *, quota=None, most_waiting=100, rule=None):
         self.source = FakeSource()
         self.quarantine = quarantine or FakeQuarantine()
         self.store = store
@@ -59,6 +63,8 @@ class Bench:
             zone=UTC,
             recorder="r1",
             backoff=Backoff(0.001, 0.002, random.Random(1)),
+            quota=quota,
+            most_waiting=most_waiting,
         )
         self.recorder = Recorder(
             self.source,
@@ -66,7 +72,7 @@ class Bench:
             lambda: PLANT,
             self.counters,
             self.clock,
-            rule=FlushRule(idle_s=0.0),
+            rule=rule or FlushRule(idle_s=0.0),
             retention=None,
             loop=Health().loop("record"),
         )
@@ -82,6 +88,21 @@ class Bench:
 
         self.recorder.turn = turn_and_stop
         self.recorder.run(stopping)
+
+    @contextmanager
+    def running(self):
+        """The recorder's writer at work; turns are made by `until`."""
+        self.recorder._worker.open()
+        yield self
+        self.recorder._drain()
+
+    def until(self, reached):
+        """Turn, a second each, until something is so."""
+        deadline = time.monotonic() + 10
+        while not reached():
+            assert time.monotonic() < deadline
+            self.recorder.turn()
+            self.clock.advance(1)
 
 
 def test_messages_are_stored_then_acknowledged():
@@ -202,15 +223,206 @@ def test_store_answering_too_large_gets_halves():
     assert all(len(batch.rows) <= 10 for batch in bench.store.batches)
 
 
-def test_quarantine_away_is_waited_for():
-    """A bad message is not acknowledged before the quarantine has it."""
-    bench = Bench(ScriptedStore(), FakeQuarantine(failures=3))
+def test_quarantine_away_is_waited_for_by_the_bad_alone():
+    """While the quarantine is away good messages are stored and acknowledged one by one."""
+    bench = Bench(ScriptedStore(), FakeQuarantine(failures=1_000_000))
+    with bench.running():
+        bench.source.put(DATA_KEY, data(1))
+        bench.source.put(DATA_KEY, b"bad")
+        bench.source.put(DATA_KEY, data(2))
+        bench.until(lambda: len(bench.source.acknowledged_alone) == 2)
+        assert bench.writing.fault == "the quarantine is away"
+        bench.source.put(DATA_KEY, data(3))
+        bench.until(lambda: len(bench.source.acknowledged_alone) == 3)
+        assert bench.counters.flow.in_flight == 1
+
+        bench.quarantine.failures = 0
+        bench.until(lambda: bench.counters.flow.in_flight == 0)
+
+        bench.source.put(DATA_KEY, data(4))
+        bench.until(lambda: bench.source.acknowledged == 5)
+
+    assert bench.source.acknowledged_alone == [1, 3, 4, 2]
+    assert bench.store.seqs == [1, 2, 3, 4]
+    assert [bad.body for bad in bench.quarantine.kept] == [b"bad"]
+    assert bench.writing.fault == ""
+    assert bench.counters.flow.identity().holds
+
+
+def test_quarantine_away_too_long_holds_the_recorder(monkeypatch):
+    """Beyond what may wait nothing is dropped: the writer holds until the quarantine is back."""
+    monkeypatch.setattr("processor.writing.AWAY_PAUSE", timedelta(milliseconds=1))
+    bench = Bench(ScriptedStore(), FakeQuarantine(failures=20), most_waiting=2)
+    for _ in range(3):
+        bench.source.put(DATA_KEY, b"bad")
+
+    with bench.running():
+        bench.until(lambda: bench.source.acknowledged == 3)
+
+    assert len(bench.quarantine.kept) == 3
+    assert bench.counters.over_quota == 0
+
+
+def test_quarantine_full_ends_no_recording():
+    """A full quarantine keeps what it can; some wait, the rest is counted; the good go on."""
+    bench = Bench(ScriptedStore(), FakeQuarantine(room=2), most_waiting=3)
+    with bench.running(), capture_logs() as logs:
+        for seq in range(1, 11):
+            bench.source.put(DATA_KEY, data(seq))
+            bench.source.put(DATA_KEY, b"bad %d" % seq)
+        bench.until(lambda: len(bench.source.acknowledged_alone) == 17)
+        bench.clock.advance(60)
+        bench.source.put(DATA_KEY, data(11))
+        bench.until(lambda: len(bench.source.acknowledged_alone) == 18)
+
+        assert bench.counters.over_quota == 5
+        assert bench.counters.flow.in_flight == 3
+        bench.quarantine.room = 5
+        bench.until(lambda: bench.counters.flow.in_flight == 0)
+
+    assert bench.store.seqs == list(range(1, 12))
+    assert [bad.body for bad in bench.quarantine.kept] == [b"bad %d" % n for n in range(1, 6)]
+    assert len([line for line in logs if "counted and dropped" in line["event"]]) == 1
+    assert bench.counters.flow.identity().holds
+
+
+def test_flood_beyond_the_share_of_a_device_is_counted_only():
+    """Of one device and reason only a share is kept; the log says so once."""
+    bench = Bench(ScriptedStore(), quota=Quota(5))
+    for seq in range(1, 21):
+        bench.source.put(DATA_KEY, b"bad")
+        bench.source.put(DATA_KEY, data(seq))
+    bench.source.put("steam.v1.mill.dev2.data", b"bad")
+
+    with capture_logs() as logs:
+        bench.run()
+
+    assert len(bench.quarantine.kept) == 6
+    assert bench.counters.over_quota == 15
+    assert bench.counters.flow.snapshot().quarantined == {"malformed": 21}
+    assert bench.source.acknowledged == 41
+    assert bench.counters.flow.identity().holds
+    assert [line["device"] for line in logs if "filled its share" in line["event"]] == ["dev1"]
+
+
+def test_copies_beyond_the_share_cost_no_reading():
+    """Messages with an unknown metric go on being stored when no more copies are kept."""
+    bench = Bench(ScriptedStore(), quota=Quota(2))
+    for seq in range(1, 6):
+        bench.source.put(DATA_KEY, data(seq, metrics=("steam_pressure", "mystery")))
+
+    bench.run()
+
+    assert bench.store.seqs == [1, 2, 3, 4, 5]
+    assert len(bench.quarantine.kept) == 2
+    assert (bench.counters.copied, bench.counters.over_quota) == (2, 3)
+    assert bench.counters.flow.snapshot().outcomes == {"stored": 5}
+
+
+def test_bisected_flush_leaves_one_true_summary():
+    """Whatever it took to store a flush, `batch` tells once what was stored and what refused."""
+    store = FakeStore()
+    store.refusing = lambda rows: "poison" if rows.seq == 3 else None
+    bench = Bench(store)
+    for seq in range(1, 9):
+        bench.source.put(DATA_KEY, data(seq))
     bench.source.put(DATA_KEY, b"bad")
 
     bench.run()
 
-    assert len(bench.quarantine.kept) == 1
+    (minute,) = store.batches(0, 2**60)
+    assert (minute.flushes, minute.rows, minute.messages, minute.quarantined) == (1, 7, 9, 2)
+    assert len(store.rows("mill", "b1", 0, 2**60)) == 7
+
+
+def test_summary_refused_by_the_store_costs_no_reading():
+    """A store that takes readings but no summary gets the readings; nothing is quarantined."""
+
+    class Store(ScriptedStore):
+        def write(self, batch):
+            if batch.summary is not None:
+                raise Refused("refused", "no such tag")
+            super().write(batch)
+
+    bench = Bench(Store())
+    bench.source.put(DATA_KEY, data(1))
+
+    bench.run()
+
+    assert bench.store.seqs == [1]
+    assert bench.quarantine.kept == []
     assert bench.source.acknowledged == 1
+
+
+def test_store_away_bounds_what_is_gathered():
+    """With the writer busy and a whole flush gathered, nothing more is taken from the source."""
+    bench = Bench(ScriptedStore(*[Unavailable("down")] * 1_000_000), rule=FlushRule(rows=10))
+    bench.recorder._worker.open()
+    for seq in range(1, 201):
+        bench.source.put(DATA_KEY, data(seq))
+        bench.recorder.turn()
+
+    assert bench.source.attended > 100
+    assert len(bench.recorder._gathering) <= 10
+    assert bench.counters.flow.in_flight <= 30
+    assert bench.source.acknowledged == 0
+    bench.recorder._worker._stopping.set()
+
+
+def test_flushes_after_an_outage_are_no_larger_than_the_rule_says():
+    """What gathered meanwhile is written in parts that the store takes at once."""
+    bench = Bench(ScriptedStore(), rule=FlushRule(rows=10))
+    for seq in range(1, 96):
+        bench.source.put(DATA_KEY, data(seq))
+    with bench.running():
+        bench.until(lambda: bench.source.acknowledged == 95)
+
+    assert bench.store.seqs == list(range(1, 96))
+    assert [len(batch.rows) for batch in bench.store.batches] == [10] * 9 + [5]
+
+
+def test_stop_while_writing_is_held_ends_at_once():
+    """Where a fault holds the writer, stopping does not wait for it to go away."""
+    bench = Bench(ScriptedStore(*[Unavailable("down", retry_after_s=60.0)] * 5))
+    bench.recorder._worker.open()
+    bench.source.put(DATA_KEY, data(1))
+    bench.until(lambda: bench.writing.fault)
+
+    began = time.monotonic()
+    bench.recorder._drain()
+
+    assert time.monotonic() - began < 5
+    assert bench.source.acknowledged == 0
+    assert bench.counters.flow.snapshot().returned == 1
+    assert bench.counters.flow.identity().holds
+
+
+def test_stop_while_a_write_hangs_ends_within_one_patience(monkeypatch):
+    """A store that never answers delays the stop once; its messages go back to the broker."""
+    monkeypatch.setattr("processor.record._DRAIN_S", 0.1)
+    monkeypatch.setattr("processor.writer._LAST_WORD_S", 0.1)
+    answer = threading.Event()
+
+    class Store(ScriptedStore):
+        def write(self, batch):
+            answer.wait(30)
+
+    bench = Bench(Store())
+    bench.recorder._worker.open()
+    began = time.monotonic()
+    for seq in range(1, 4):
+        bench.source.put(DATA_KEY, data(seq))
+        bench.recorder.turn()
+        bench.clock.advance(1)
+        bench.recorder.turn()
+    bench.recorder._drain()
+
+    assert time.monotonic() - began < 5
+    answer.set()
+    bench.recorder._worker._thread.join()
+    assert bench.source.acknowledged == 0
+    assert bench.counters.flow.snapshot().returned == 3
+    assert bench.counters.flow.identity().holds
 
 
 def test_stop_while_the_store_is_away_acknowledges_nothing():

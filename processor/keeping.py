@@ -1,0 +1,143 @@
+"""Brings bad messages into the quarantine without letting them stop the good ones."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+import msgspec
+import structlog
+
+from bridge.clock import Clock
+from processor.counters import RecorderCounters
+from processor.quarantine import BadMessage, Quarantine
+from processor.quota import Quota, Verdict
+from processor.results import PublishFailed
+
+log = structlog.get_logger(__name__)
+
+AWAY_PAUSE = timedelta(seconds=1)
+FULL_PAUSE = timedelta(seconds=10)
+MOST_WAITING = 100
+
+
+class Bad(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A bad message and the number of its delivery; `stored`: only a copy goes to quarantine."""
+
+    number: int
+    message: BadMessage
+    stored: bool = False
+
+
+class Keeping:
+    """What is to be quarantined waits here, unacknowledged, until the quarantine has it.
+
+    A message beyond the share of its device and reason is only counted (`over_quota`).
+    While the quarantine is away, up to `most_waiting` wait and recording goes on; then
+    `blocked` tells the writer to hold. While it is full, up to `most_waiting` wait as well;
+    those beyond are counted and dropped, and the log says so, because a full quarantine must
+    not end the recording of good data. Used by the writer's thread alone.
+    """
+
+    def __init__(
+        self,
+        quarantine: Quarantine,
+        quota: Quota,
+        counters: RecorderCounters,
+        clock: Clock,
+        *,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
+        self._quarantine = quarantine
+        self._quota = quota
+        self._counters = counters
+        self._clock = clock
+        self._most_waiting = most_waiting
+        self._waiting: dict[int, Bad] = {}
+        self._retry_at = clock()
+        self._full = False
+        self._dropping = False
+        self.fault = ""
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._waiting
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether more wait than may, for a quarantine that is away."""
+        return not self._full and len(self._waiting) > self._most_waiting
+
+    def take(self, bad: Iterable[Bad]) -> list[Bad]:
+        """Take bad messages in, and try to keep what waits; returns those that are settled."""
+        over = []
+        for each in bad:
+            verdict = self._quota.judge(each.message)
+            if verdict is Verdict.KEEP:
+                self._waiting[each.number] = each
+            else:
+                over.append(each)
+                if verdict is Verdict.FIRST_OVER:
+                    self._tell_over(each.message)
+        self._counters.over_quota += len(over)
+        return over + self.retry()
+
+    def retry(self, *, now: bool = False) -> list[Bad]:
+        """Try to keep what waits if it is time to, or `now`; returns those that are settled."""
+        if not self._waiting or not (now or self._clock() >= self._retry_at):
+            return []
+        waiting = list(self._waiting.values())
+        try:
+            refused = self._quarantine.put([each.message for each in waiting])
+        except PublishFailed as error:
+            self._full = False
+            self._wait(AWAY_PAUSE, str(error))
+            return []
+        kept = [each for place, each in enumerate(waiting) if place not in refused]
+        self._settle(kept)
+        self._counters.copied += sum(1 for each in kept if each.stored)
+        self._full = bool(refused)
+        if refused:
+            self._wait(FULL_PAUSE, "the quarantine is full; `steam quarantine list` shows of what")
+            return kept + self._drop_surplus()
+        self._recovered()
+        return kept
+
+    def _settle(self, settled: list[Bad]) -> None:
+        for each in settled:
+            del self._waiting[each.number]
+
+    def _drop_surplus(self) -> list[Bad]:
+        """Give up the newest of what waits for a full quarantine, beyond what may wait."""
+        surplus = list(self._waiting.values())[self._most_waiting :]
+        self._settle(surplus)
+        self._counters.over_quota += len(surplus)
+        if surplus and not self._dropping:
+            self._dropping = True
+            log.error(
+                "the quarantine is full: bad messages are counted and dropped; retry or drop "
+                "some with `steam quarantine`",
+                waiting=len(self._waiting),
+            )
+        return surplus
+
+    def _wait(self, pause: timedelta, fault: str) -> None:
+        self._retry_at = self._clock() + pause
+        if fault != self.fault:
+            self.fault = fault
+            log.error("bad messages wait, unacknowledged", reason=fault, waiting=len(self._waiting))
+
+    def _recovered(self) -> None:
+        self._retry_at = self._clock()
+        self._dropping = False
+        if self.fault:
+            self.fault = ""
+            log.info("the quarantine takes messages again")
+
+    def _tell_over(self, message: BadMessage) -> None:
+        log.error(
+            "a device has filled its share of the quarantine: such messages are only counted now",
+            device=message.device or "(none that is known)",
+            reason=message.reason.value,
+            routing_key=message.routing_key[:200],
+        )
