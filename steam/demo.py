@@ -92,19 +92,12 @@ class Demo:
         try:
             with self._receipts, self.steam:
                 self._fleet.start()
-                self._wait(for_s)
+                self.steam.loops.wait_for(self.ending, for_s)
                 counts = self._fleet.stop()
                 self._settle(counts)
                 return self._figures(counts)
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _wait(self, for_s: float | None) -> None:
-        """Wait for the end: the time, a signal, or a loop that failed."""
-        ends_at = float("inf") if for_s is None else time.monotonic() + for_s
-        while time.monotonic() < ends_at and not self.steam.loops.stopping.is_set():
-            if self.ending.wait(0.2):
-                return
 
     def _settle(self, counts: Counts) -> None:
         """Wait until everything acknowledged has come out at the other end."""

@@ -2,6 +2,7 @@
 
 import random
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Self, cast
@@ -34,6 +35,7 @@ from processor.writing import Writing
 from steam.desk import QUARANTINE_FILE
 from steam.housekeeping import Prunable, pruning
 from steam.inner_broker import ACCESS_FILE, GUARANTEE, PASSWORDS_FILE, InnerBroker
+from steam.inner_gate import OWN_CLIENTS
 from steam.links import mqtt_address, own_password_file
 from steam.loops import Loops
 from steam.notifying import notifier_of
@@ -45,6 +47,7 @@ from store.port import Store
 log = structlog.get_logger(__name__)
 
 OUTBOX_FILE = "outbox.sqlite"
+_ROLES = ("record", "evaluate")
 _OUTSIDE_GUARANTEE = (
     "broker outside the process: what it acknowledged waits there while Steam is down, "
     "provided it keeps persistent sessions (bridge/mosquitto/mosquitto.conf does)"
@@ -74,6 +77,7 @@ class Embedded:
         self._health = Health()
         self._rng = random.Random()
         self._stack = ExitStack()
+        self._dismiss_devices: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -99,6 +103,7 @@ class Embedded:
         self._start_broker(stack)
         self._start_health(stack)
         stack.callback(self.loops.join)
+        stack.callback(self._dismiss_devices)
         self.loops.start("notify", notifier.run)
         self.loops.start("housekeeping", pruning([cast("Prunable", self.store), outbox], utc_now))
         self.loops.start("record", self._recorder().run)
@@ -119,7 +124,9 @@ class Embedded:
             own.touch(mode=0o600)
             own.write_text(files.put(embedded_access()), encoding="ascii")
             stack.callback(own.unlink, missing_ok=True)
-        stack.enter_context(InnerBroker(mqtt.host, mqtt.port, folder))
+        broker = InnerBroker(mqtt.host, mqtt.port, folder, awaited=[_client_id(r) for r in _ROLES])
+        stack.enter_context(broker)
+        self._dismiss_devices = broker.dismiss_devices
         log.info(GUARANTEE)
 
     def _start_health(self, stack: ExitStack) -> None:
@@ -170,7 +177,7 @@ class Embedded:
             broker.host,
             broker.port,
             topic_filters,
-            client_id=f"steam-{role}",
+            client_id=_client_id(role),
             username=broker.username,
             password=broker.password,
         )
@@ -232,3 +239,7 @@ class Embedded:
     def _retention(self) -> timedelta | None:
         days = self.settings.retention.raw_days
         return None if days is None else timedelta(days=days)
+
+
+def _client_id(role: str) -> str:
+    return f"{OWN_CLIENTS}{role}"

@@ -3,6 +3,7 @@
 import gc
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 
@@ -39,6 +40,13 @@ class Loops:
         while not self.stopping.wait(0.5):
             pass
         self.join()
+
+    def wait_for(self, ending: threading.Event, for_s: float | None = None) -> None:
+        """Wait until `ending` is set, `for_s` are over or a loop has failed; the loops go on."""
+        ends_at = float("inf") if for_s is None else time.monotonic() + for_s
+        while time.monotonic() < ends_at and not self.stopping.is_set():
+            if ending.wait(0.2):
+                return
 
     def join(self) -> None:
         """End every loop, newest last; raises the first failure."""

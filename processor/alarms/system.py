@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bridge.records import AlarmEvent, AlarmState
+from bridge.records import AlarmEvent
 from processor.alarms.machine import SYSTEM, Alarm, Move, Stimulus
 
 SYSTEM_BOILER = "_steam"

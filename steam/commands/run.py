@@ -1,5 +1,6 @@
 """`steam run`: the embedded deployment on real devices."""
 
+import threading
 from pathlib import Path
 
 import typer
@@ -14,6 +15,7 @@ from steam.console import (
     out,
     settings_at,
 )
+from steam.loops import set_on_signals
 from steam.settings import check_routes
 
 app = typer.Typer()
@@ -31,7 +33,8 @@ def run(config: ConfigOption = Path("steam.yaml")) -> None:
     configure_logs()
     from steam.embedded import Embedded
 
+    ending = threading.Event()
+    set_on_signals(ending)
     with Embedded(settings) as steam:
-        steam.loops.stop_on_signals()
         out.print(f"dashboard: {steam.url}", markup=False)
-        steam.loops.wait()
+        steam.loops.wait_for(ending)

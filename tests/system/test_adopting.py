@@ -196,9 +196,9 @@ def test_adopted_device_has_what_it_sent_before_taken_in(bench):
     """Three messages of an unknown device wait in quarantine, then are stored, none lost."""
     with bench.client() as device:
         assert device.publish_all("steam/v1/mill/dev1/data", messages(3)) == 3
-    waiting = wait_until(
-        lambda: len(found := quarantined(bench)) == 3 and found, "three in quarantine"
-    )
+        waiting = wait_until(
+            lambda: len(found := quarantined(bench)) == 3 and found, "three in quarantine"
+        )
     assert {message["reason"] for message in waiting} == {"unknown_device"}
     assert "steam device adopt mill dev1" in waiting[0]["detail"]
 
