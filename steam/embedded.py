@@ -37,7 +37,7 @@ from steam.housekeeping import Prunable, pruning
 from steam.inner_broker import ACCESS_FILE, GUARANTEE, PASSWORDS_FILE, InnerBroker
 from steam.inner_gate import OWN_CLIENTS
 from steam.links import mqtt_address, own_password_file
-from steam.loops import Loops
+from steam.loops import Loops, collect_rarely
 from steam.notifying import notifier_of
 from steam.plant_watch import PlantWatch
 from steam.settings import Settings
@@ -90,6 +90,7 @@ class Embedded:
 
     def _start(self, stack: ExitStack) -> None:
         settings = self.settings
+        collect_rarely()
         settings.data_path.mkdir(parents=True, exist_ok=True)
         self.store.open()
         stack.callback(self.store.close)

@@ -18,9 +18,6 @@ class Loops:
     """Named threads that share one stop; the first failure stops them all."""
 
     def __init__(self) -> None:
-        # The data path holds thousands of records without cycles; looking through them for
-        # cycles took a sixth of the recorder's time at the default of 700.
-        gc.set_threshold(_COLLECT_AFTER)
         self.stopping = threading.Event()
         self.failure: BaseException | None = None
         self._threads: list[threading.Thread] = []
@@ -63,6 +60,15 @@ class Loops:
             self.failure = self.failure or error
             log.exception("loop failed", loop=name)
             self.stopping.set()
+
+
+def collect_rarely() -> None:
+    """Let Python look for cycles of garbage less often, in this whole process.
+
+    The data path holds thousands of records without cycles; looking through them took a
+    sixth of the recorder's time at the default of 700.
+    """
+    gc.set_threshold(_COLLECT_AFTER)
 
 
 def set_on_signals(event: threading.Event) -> None:

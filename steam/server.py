@@ -19,7 +19,7 @@ from processor.health import Health, HealthServer
 from processor.record import Recorder
 from processor.writing import Writing
 from steam.broker import amqp_url
-from steam.loops import Loops
+from steam.loops import Loops, collect_rarely
 from steam.plant_watch import PlantWatch
 from steam.replica import ReplicaName
 from steam.settings import Settings
@@ -51,6 +51,7 @@ class Processor:
 
     def run(self, loops: Loops) -> None:
         """Run the roles until told to stop; raises what ended one of them."""
+        collect_rarely()
         server = self._health_server()
         try:
             if self.counters.record is not None:

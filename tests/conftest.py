@@ -17,6 +17,7 @@ from tests.servers.rabbitmq import INSTALL as RABBITMQ_INSTALL
 from tests.servers.rabbitmq import PROGRAM, RabbitMQ, RabbitMQServer, any_rabbitmq
 
 ROOT = Path(__file__).resolve().parents[1]
+_GROUPS = {"servers": ("broker", "influx"), "browser": ("browser",)}
 
 
 def pytest_configure() -> None:
@@ -28,9 +29,19 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, end)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what shares a server or a browser in one process, where the run has several."""
+    for item in items:
+        for group, needs in _GROUPS.items():
+            if any(item.get_closest_marker(name) for name in needs):
+                item.add_marker(pytest.mark.xdist_group(group))
+                break
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say once more, at the end, what this run went without."""
-    for text in missing():
+    for text in missing(terminalreporter.stats.get("skipped", [])):
         terminalreporter.write_line(f"NOT TESTED: {text}", yellow=True, bold=True)
 
 

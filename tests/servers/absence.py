@@ -1,11 +1,12 @@
 """What a test run goes without: skipped loudly at home, a failure in continuous integration."""
 
 import os
+from collections.abc import Iterable
 from typing import NoReturn
 
 import pytest
 
-_missing: set[str] = set()
+_MARK = "NOT TESTED: "
 
 
 def go_without(text: str) -> NoReturn:
@@ -26,10 +27,10 @@ def skip_aloud(text: str) -> NoReturn:
     Raises:
         pytest.skip.Exception: always.
     """
-    _missing.add(text)
-    pytest.skip(text)
+    pytest.skip(f"{_MARK}{text}")
 
 
-def missing() -> list[str]:
-    """Return what this run went without, sorted."""
-    return sorted(_missing)
+def missing(skipped: Iterable[pytest.TestReport | pytest.CollectReport]) -> list[str]:
+    """Return what a run went without, sorted, as its skipped tests say."""
+    reasons = (report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple))
+    return sorted({reason.split(_MARK, 1)[1] for reason in reasons if _MARK in reason})

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 from bokeh.document import Document
+from panel.io.state import set_curdoc
 
 from bridge.clock import from_us
 from bridge.plant import Plant
@@ -47,8 +48,9 @@ class Bench:
             errands=self.errands,
         )
         self.session = Session(house, self.document, search)
-        for view in (self.session.shell, self.session.main):
-            self.document.add_root(view.get_root(self.document))
+        with set_curdoc(self.document):
+            for view in (self.session.shell, self.session.main):
+                self.document.add_root(view.get_root(self.document))
         self.session.start()
         self.say(type="beat", width=1366, height=768)
 
