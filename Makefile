@@ -1,11 +1,13 @@
 # Everything that a developer or a newcomer types. `make` alone lists it.
 # ARGS are handed on: make test ARGS="-k topics", make demo ARGS="--for 60 --no-browser".
+# PROCESSES=0 runs the tests in one process, as a debugger wants it.
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
 ARGS ?=
+PROCESSES ?= 2
 RUN := .venv/bin/python
 EXTRAS := embedded processor panel gateway dev
 INFLUXDB2 := ../shared/tools/influxdb2/build
@@ -33,7 +35,7 @@ servers: ## Install the servers and the browser that the tests use
 
 .PHONY: test
 test: servers venv ## Run all tests, on real servers
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest -n $(PROCESSES) --dist loadgroup $(ARGS)
 
 .PHONY: test-influxdb2
 test-influxdb2: servers venv ## Run the InfluxDB tests once more on InfluxDB 2.7
