@@ -113,6 +113,12 @@ def opened(bench):
         yield open_source
 
 
+def await_reading(bench, source):
+    """Wait until the broker has read what `source` sent, as a new session of its name would end it."""
+    bench.publish([b"last"])
+    fetch(source, 1)
+
+
 def bodies(count):
     return [b"message %d" % number for number in range(count)]
 
@@ -135,17 +141,18 @@ def test_source_unacknowledged_deliveries_come_again_to_a_successor(bench, opene
     bench.publish(bodies(30))
     fetch(first, 30)
     first.acknowledge(20)
+    await_reading(bench, first)
     first.close()
 
     second = bench.source()
     second.open()
     try:
-        again = fetch(second, 10)
+        again = fetch(second, 11)
         extra = second.fetch(0.5)
     finally:
         second.close()
 
-    assert [delivery.body for delivery in again] == bodies(30)[20:]
+    assert [delivery.body for delivery in again[:10]] == bodies(30)[20:]
     assert all(delivery.redelivered for delivery in again)
     assert extra == []
 
@@ -186,17 +193,18 @@ def test_source_acknowledges_single_deliveries_out_of_order(bench, opened):
     fetch(first, 6)
     for number in (2, 5, 6):
         first.acknowledge_one(number)
+    await_reading(bench, first)
     first.close()
 
     second = bench.source()
     second.open()
     try:
-        again = fetch(second, 3)
+        again = fetch(second, 4)
         extra = second.fetch(0.5)
     finally:
         second.close()
 
-    assert [delivery.body for delivery in again] == [bodies(6)[place] for place in (0, 2, 3)]
+    assert [delivery.body for delivery in again[:3]] == [bodies(6)[place] for place in (0, 2, 3)]
     assert extra == []
 
 

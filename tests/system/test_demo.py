@@ -44,7 +44,7 @@ def answers(url):
 
 def test_demo_accounts_for_every_message_and_raises_an_alarm():
     """Everything acknowledged is stored; the scripted fault raises an alarm that is delivered."""
-    process = start("--for", "18")
+    process = start("--for", "25")
     out, err = process.communicate(timeout=110)
     assert process.returncode == 0, err
 
