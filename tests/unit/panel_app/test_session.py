@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import msgspec
 import pytest
@@ -36,6 +37,9 @@ class Bench:
         self.history = History(self.store, clock=self.clock)
         self.errands = ThreadPoolExecutor(1)
         self.document = Document()
+        # A dashboard served by this process for other tests would lend its document otherwise.
+        self.current = ExitStack()
+        self.current.enter_context(set_curdoc(self.document))
         house = House(
             plant=lambda: self.plant,
             hub=self.hub,
@@ -48,9 +52,8 @@ class Bench:
             errands=self.errands,
         )
         self.session = Session(house, self.document, search)
-        with set_curdoc(self.document):
-            for view in (self.session.shell, self.session.main):
-                self.document.add_root(view.get_root(self.document))
+        for view in (self.session.shell, self.session.main):
+            self.document.add_root(view.get_root(self.document))
         self.session.start()
         self.say(type="beat", width=1366, height=768)
 
@@ -88,6 +91,7 @@ class Bench:
         self.session.close()
         self.history.close()
         self.errands.shutdown()
+        self.current.close()
 
 
 @pytest.fixture
@@ -99,7 +103,7 @@ def bench():
         return made[-1]
 
     yield make
-    for one in made:
+    for one in reversed(made):
         one.close()
 
 
