@@ -66,7 +66,7 @@ def test_recording_replayed_is_stored_value_by_value(rig, recording):
     assert stored(rig) == recorded(recording)
     assert rig.queue_length("steam.quarantine") == 0
     with rig.store() as store:
-        assert store.alarm_events(*_SPAN), "the recording has low flow in it"
+        wait_until(lambda: store.alarm_events(*_SPAN), "an alarm: the recording has low flow in it")
     assert all(process.poll() is None for process in rig.processes)
 
 
