@@ -7,6 +7,7 @@ from pathlib import Path
 from bridge.messages import Reason
 from processor.quarantine import BadMessage
 from processor.results import PublishFailed
+from processor.sqlite_durable import open_durable
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS quarantine (
@@ -33,13 +34,7 @@ class SqliteQuarantine:
 
     def open(self) -> None:
         """Open the file, making it where it is new."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._path, timeout=10, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        with connection:
-            connection.execute(_SCHEMA)
-        self._connection = connection
+        self._connection = open_durable(self._path, _SCHEMA)
 
     def put(self, messages: list[BadMessage]) -> set[int]:
         """Keep the messages durably, all of them or, where the file is full, none."""

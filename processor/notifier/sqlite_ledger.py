@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bridge.clock import Clock, to_us, utc_now
 from processor.notifier.source import LedgerFailed, Outcome
+from processor.sqlite_durable import open_durable
 
 KEPT_US = 31 * 86_400 * 1_000_000
 """How long an outcome is remembered: longer than a transition can wait in its source."""
@@ -36,13 +37,7 @@ class SqliteLedger:
 
     def open(self) -> None:
         """Open the file, making it where it is new; forget what is older than a month."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._path, timeout=10, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        with connection:
-            connection.execute(_SCHEMA)
-        self._connection = connection
+        self._connection = open_durable(self._path, _SCHEMA)
         self._forget()
 
     def settled(self, event_id: str) -> set[str]:

@@ -14,6 +14,7 @@ from bridge.clock import Clock, to_us, utc_now
 from bridge.records import AlarmEvent
 from processor.notifier.source import Taken
 from processor.results import PublishFailed
+from processor.sqlite_durable import open_durable
 
 log = structlog.get_logger(__name__)
 
@@ -64,11 +65,8 @@ class SqliteOutbox:
             if self._connection is not None:
                 return
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self._path, timeout=10, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
+            connection = open_durable(self._path, _SCHEMA)
             with connection:
-                connection.executescript(_SCHEMA)
                 connection.execute(_FORGET, (to_us(self._clock()) - KEPT_US,))
             self._connection = connection
             self._handed_over = 0
