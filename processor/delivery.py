@@ -11,7 +11,7 @@ class Origin(Enum):
 
     DEVICE = "device"
     OPERATOR = "operator"
-    EVALUATOR = "evaluator"
+    PROCESSOR = "processor"
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):

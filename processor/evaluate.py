@@ -24,6 +24,7 @@ from processor.lag import QueueLag
 from processor.placing import read
 from processor.results import LiveOut, PublishFailed, Results
 from processor.takeover import Recall, Start, in_thread
+from processor.troubles import TROUBLES, Trouble
 from processor.unacknowledged import EVALUATED, QUARANTINED, Unacknowledged
 from store.port import Store
 
@@ -62,6 +63,7 @@ class Evaluator:
         backoff: Backoff,
         loop: Loop,
         start: Start = in_thread,
+        troubles: Callable[[], list[Trouble]] = list,
     ) -> None:
         self._source = source
         self._results = results
@@ -73,6 +75,7 @@ class Evaluator:
         self._retention = retention
         self._backoff = backoff
         self._loop = loop
+        self._troubles = troubles
         self._evaluation = Evaluation(self._known_plant, clock())
         self._recall = None if store is None else Recall(store, start)
         self._lag = QueueLag()
@@ -114,6 +117,7 @@ class Evaluator:
         newest_us = self._evaluate(waiting, now)
         self._lag.fetched(len(waiting), newest_us, now)
         self._counters.lag_seconds = self._lag.seconds or 0.0
+        self._events += self._evaluation.take_troubles(self._troubles(), now)
         self._events += self._evaluation.tick(now, self._lag.seconds)
         if self._publish(stopping):
             self._acknowledge()
@@ -192,6 +196,9 @@ class Evaluator:
             if delivery.origin is Origin.OPERATOR:
                 self._command(delivery, now)
                 continue
+            if delivery.origin is Origin.PROCESSOR:
+                self._take_troubles(delivery, now)
+                continue
             try:
                 topic, message = read(delivery, self._known_plant)
                 if type(message) is Data:
@@ -211,6 +218,15 @@ class Evaluator:
         self._events += taken.events
         for site, device, cmd in taken.commands:
             self._live_out.command(site, device, cmd)
+
+    def _take_troubles(self, delivery: Delivery, now: datetime) -> None:
+        self._unacknowledged.handle(delivery.number, EVALUATED)
+        try:
+            troubles = TROUBLES.decode(delivery.body)
+        except msgspec.MsgspecError as error:
+            log.warning("troubles not understood", reason=str(error), body=delivery.body[:500])
+            return
+        self._events += self._evaluation.take_troubles(troubles, now)
 
     def _command(self, delivery: Delivery, now: datetime) -> None:
         self._counters.commands += 1

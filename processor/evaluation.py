@@ -20,6 +20,7 @@ from processor.alarms.order import FRONT, HOLD_US, Place
 from processor.alarms.showing import live_site, live_system
 from processor.alarms.system import MAX_LAG_S, SYSTEM_BOILER, SystemAlarms
 from processor.alarms.takeover import Records, catch_up, recorded_by_others, take_over
+from processor.troubles import Trouble
 
 _TIME_COMMAND_VALID_MS = 60_000
 _RESTORE_MARGIN_US = 60_000_000
@@ -233,6 +234,14 @@ class Evaluation:
         self._commands[command_id] = None
         if len(self._commands) > _MAX_COMMANDS:
             del self._commands[next(iter(self._commands))]
+
+    def take_troubles(self, troubles: Iterable[Trouble], now: datetime) -> list[AlarmEvent]:
+        """Raise the system alarms of what a process finds wrong with Steam itself."""
+        now_us = self._at(now)
+        for each in troubles:
+            move = self._system.trouble(each.name, each.note, each.at_us, now_us)
+            self._engine.move(move)
+        return self._events()
 
     def _alarm(self, boiler: str, definition: str) -> Alarm | None:
         if boiler == SYSTEM_BOILER:

@@ -1,7 +1,7 @@
 """Brings bad messages into the quarantine without letting them stop the good ones."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import structlog
@@ -11,12 +11,17 @@ from processor.counters import RecorderCounters
 from processor.quarantine import BadMessage, Quarantine
 from processor.quota import Quota, Verdict
 from processor.results import PublishFailed
+from processor.troubles import TroubleBook
 
 log = structlog.get_logger(__name__)
 
 AWAY_PAUSE = timedelta(seconds=1)
 FULL_PAUSE = timedelta(seconds=10)
 MOST_WAITING = 100
+
+QUARANTINE_AWAY = "quarantine_away"
+QUARANTINE_FULL = "quarantine_full"
+DEVICE_FLOODING = "device_flooding"
 
 
 class Bad(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -43,6 +48,7 @@ class Keeping:
         quota: Quota,
         counters: RecorderCounters,
         clock: Clock,
+        troubles: TroubleBook,
         *,
         most_waiting: int = MOST_WAITING,
     ) -> None:
@@ -50,8 +56,10 @@ class Keeping:
         self._quota = quota
         self._counters = counters
         self._clock = clock
+        self._troubles = troubles
         self._most_waiting = most_waiting
         self._waiting: dict[int, Bad] = {}
+        self._since: datetime | None = None
         self._retry_at = clock()
         self._full = False
         self._dropping = False
@@ -62,6 +70,11 @@ class Keeping:
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when something has been waiting without a break, or None."""
+        return self._since
 
     @property
     def blocked(self) -> bool:
@@ -77,13 +90,20 @@ class Keeping:
                 self._waiting[each.number] = each
             else:
                 over.append(each)
-                if verdict is Verdict.FIRST_OVER:
-                    self._tell_over(each.message)
+                self._tell_over(each.message, first=verdict is Verdict.FIRST_OVER)
         self._counters.over_quota += len(over)
         return over + self.retry()
 
     def retry(self, *, now: bool = False) -> list[Bad]:
         """Try to keep what waits if it is time to, or `now`; returns those that are settled."""
+        settled = self._retry(now=now)
+        if not self._waiting:
+            self._since = None
+        elif self._since is None:
+            self._since = self._clock()
+        return settled
+
+    def _retry(self, *, now: bool) -> list[Bad]:
         if not self._waiting or not (now or self._clock() >= self._retry_at):
             return []
         waiting = list(self._waiting.values())
@@ -123,6 +143,7 @@ class Keeping:
 
     def _wait(self, pause: timedelta, fault: str) -> None:
         self._retry_at = self._clock() + pause
+        self._troubles.stand(QUARANTINE_FULL if self._full else QUARANTINE_AWAY, fault)
         if fault != self.fault:
             self.fault = fault
             log.error("bad messages wait, unacknowledged", reason=fault, waiting=len(self._waiting))
@@ -132,12 +153,25 @@ class Keeping:
         self._dropping = False
         if self.fault:
             self.fault = ""
+            self._troubles.clear(QUARANTINE_FULL)
+            self._troubles.clear(QUARANTINE_AWAY)
             log.info("the quarantine takes messages again")
 
-    def _tell_over(self, message: BadMessage) -> None:
-        log.error(
-            "a device has filled its share of the quarantine: such messages are only counted now",
-            device=message.device or "(none that is known)",
-            reason=message.reason.value,
-            routing_key=message.routing_key[:200],
+    def forget(self) -> None:
+        """Let go of what waits: it goes back to the broker, which will hand it over again."""
+        self._waiting.clear()
+        self._since = None
+
+    def _tell_over(self, message: BadMessage, *, first: bool) -> None:
+        reason = message.reason.value
+        self._troubles.happen(
+            f"{DEVICE_FLOODING}_{message.device or 'unknown'}",
+            f"its share of the quarantine is full of {reason}; such messages are only counted now",
         )
+        if first:
+            log.error(
+                "a device has filled its share of the quarantine: such messages are only counted now",
+                device=message.device or "(none that is known)",
+                reason=reason,
+                routing_key=message.routing_key[:200],
+            )

@@ -45,7 +45,7 @@ class Unacknowledged:
         messages = [
             delivery
             for delivery in deliveries
-            if delivery.origin is not Origin.EVALUATOR or delivery.body != PROBE
+            if delivery.origin is not Origin.PROCESSOR or delivery.body != PROBE
         ]
         redelivered = sum(1 for delivery in messages if delivery.redelivered)
         self._counters.flow.receive(len(messages), redelivered)

@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 import msgspec
 import structlog
@@ -18,13 +18,18 @@ from processor.keeping import AWAY_PAUSE, MOST_WAITING, Bad, Keeping
 from processor.placing import bad_message
 from processor.quarantine import Quarantine
 from processor.quota import Quota
-from store.errors import Misconfigured, TooLarge, Unavailable
+from processor.troubles import TroubleBook
+from store.errors import Misconfigured, StoreError, TooLarge, Unavailable
 from store.errors import Refused as StoreRefused
 from store.port import Store
 
 log = structlog.get_logger(__name__)
 
+STORE_REFUSES = "store_refuses"
+STORE_AWAY = "store_away"
+
 _MISCONFIGURED_WAIT_S = 5.0
+_AWAY_FOR_LONG = timedelta(seconds=60)
 
 
 class Abandoned(Exception):
@@ -58,7 +63,7 @@ class Writing:
     nothing holds the bad messages only (see Keeping).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one port each
         self,
         store: Store,
         quarantine: Quarantine,
@@ -68,6 +73,7 @@ class Writing:
         zone: tzinfo,
         recorder: str,
         backoff: Backoff,
+        troubles: TroubleBook | None = None,
         quota: Quota | None = None,
         most_waiting: int = MOST_WAITING,
     ) -> None:
@@ -78,7 +84,11 @@ class Writing:
         self._recorder = recorder
         self._backoff = backoff
         share = Quota() if quota is None else quota
-        self._keeping = Keeping(quarantine, share, counters, clock, most_waiting=most_waiting)
+        self._troubles = TroubleBook() if troubles is None else troubles
+        self._keeping = Keeping(
+            quarantine, share, counters, clock, self._troubles, most_waiting=most_waiting
+        )
+        self._held_since: datetime | None = None
         self._fault = ""
         self._summary_fault = ""
 
@@ -91,6 +101,26 @@ class Writing:
     def held(self) -> bool:
         """Whether nothing can be written at this moment."""
         return bool(self._fault) or self._keeping.blocked
+
+    @property
+    def held_s(self) -> float:
+        """For how long the store or the quarantine has taken nothing, in seconds; 0 where it does."""
+        begun = [since for since in (self._held_since, self._keeping.since) if since is not None]
+        return (self._clock() - min(begun)).total_seconds() if begun else 0.0
+
+    def store_answers(self) -> bool:
+        """Ask the store whether it is well again; told of what is the matter where it is not."""
+        try:
+            self._store.check()
+        except StoreError as error:
+            self._hold_back(error)
+            return False
+        return True
+
+    def forget(self) -> None:
+        """Let go of everything that waits: it went back to the broker."""
+        self._keeping.forget()
+        self._held_since = None
 
     @property
     def waiting(self) -> bool:
@@ -196,14 +226,9 @@ class Writing:
             begun = self._clock()
             try:
                 self._store.write(batch)
-            except Unavailable as error:
+            except (Unavailable, Misconfigured) as error:
                 self._counters.write_failures += 1
-                wait_s = max(error.retry_after_s or 0.0, self._backoff.next_s())
-                self._say(str(error))
-            except Misconfigured as error:
-                self._counters.write_failures += 1
-                wait_s = _MISCONFIGURED_WAIT_S
-                self._say(str(error))
+                wait_s = self._hold_back(error)
             else:
                 self._backoff.reset()
                 self._recovered()
@@ -215,14 +240,28 @@ class Writing:
             if stopping.wait(wait_s):
                 raise Abandoned
 
-    def _say(self, fault: str) -> None:
+    def _hold_back(self, error: StoreError) -> float:
+        """Tell that the store takes nothing, and why; for how long to wait, in seconds."""
+        if self._held_since is None:
+            self._held_since = self._clock()
+        fault = str(error)
+        if isinstance(error, Misconfigured):
+            self._troubles.stand(STORE_REFUSES, fault)
+        elif self._clock() - self._held_since >= _AWAY_FOR_LONG:
+            self._troubles.stand(STORE_AWAY, fault)
         if fault != self._fault:
             self._fault = fault
             log.error("holding: nothing is lost, nothing is acknowledged", reason=fault)
+        if isinstance(error, Unavailable):
+            return max(error.retry_after_s or 0.0, self._backoff.next_s())
+        return _MISCONFIGURED_WAIT_S
 
     def _recovered(self) -> None:
+        self._held_since = None
         if self._fault:
             self._fault = ""
+            self._troubles.clear(STORE_REFUSES)
+            self._troubles.clear(STORE_AWAY)
             log.info("writing again")
 
 

@@ -19,6 +19,7 @@ from panel_app.data.hub import LiveHub
 from panel_app.data.live_mqtt import MqttLive
 from panel_app.server import Dashboard
 from processor.adapters.embedded_results import EmbeddedResults
+from processor.adapters.embedded_troubles import EmbeddedTroubles
 from processor.adapters.mqtt_live import MqttLiveOut
 from processor.adapters.mqtt_source import MqttSource
 from processor.adapters.prometheus import exposition
@@ -31,6 +32,7 @@ from processor.notifier.service import Notifier
 from processor.notifier.sqlite_ledger import SqliteLedger
 from processor.notifier.sqlite_outbox import SqliteOutbox
 from processor.record import Recorder
+from processor.troubles import Telling, TroubleBook
 from processor.writing import Writing
 from steam.desk import QUARANTINE_FILE
 from steam.housekeeping import Prunable, pruning
@@ -75,6 +77,8 @@ class Embedded:
         self.url = ""
         self._open_browser = open_browser
         self._health = Health()
+        self._troubles = TroubleBook()
+        self._told = EmbeddedTroubles()
         self._rng = random.Random()
         self._stack = ExitStack()
         self._dismiss_devices: Callable[[], None] = lambda: None
@@ -107,6 +111,7 @@ class Embedded:
         stack.callback(self._dismiss_devices)
         self.loops.start("notify", notifier.run)
         self.loops.start("housekeeping", pruning([cast("Prunable", self.store), outbox], utc_now))
+        self.loops.start("troubles", Telling(self._troubles, self._told, utc_now).run)
         self.loops.start("record", self._recorder().run)
         self.loops.start("evaluate", self._evaluator(outbox, notifier).run)
         self._start_dashboard(stack)
@@ -195,6 +200,7 @@ class Embedded:
             zone=self.settings.zone,
             recorder=socket.gethostname(),
             backoff=Backoff(0.2, 30, self._rng),
+            troubles=self._troubles,
         )
         self._health.needs("MQTT broker (record)", lambda: source.fault)
         self._health.needs("store", lambda: writing.fault)
@@ -207,6 +213,7 @@ class Embedded:
             rule=self.settings.flush,
             retention=self._retention(),
             loop=self._health.loop("record"),
+            troubles=self._troubles,
         )
 
     def _evaluator(self, outbox: SqliteOutbox, notifier: Notifier) -> Evaluator:
@@ -232,6 +239,7 @@ class Embedded:
             retention=self._retention(),
             backoff=Backoff(0.2, 10, self._rng),
             loop=self._health.loop("evaluate"),
+            troubles=self._told.take,
         )
         self._health.needs("MQTT broker (evaluate)", lambda: source.fault)
         self._health.needs("results", lambda: evaluator.fault)

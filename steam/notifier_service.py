@@ -28,6 +28,7 @@ def amqp_notifier(settings: Settings, counters: NotifierCounters, health: Health
         prefetch_count=_PREFETCH,
         backoff=Backoff(0.2, 15, random.Random()),
         name="steam notifier",
+        single_active=True,
     )
     health.needs("RabbitMQ", lambda: source.fault)
     transitions = AmqpTransitions(

@@ -11,14 +11,17 @@ from processor.adapters.amqp_publisher import AmqpPublisher
 from processor.adapters.amqp_quarantine import AmqpQuarantine
 from processor.adapters.amqp_results import AmqpLiveOut, AmqpResults
 from processor.adapters.amqp_source import AmqpSource
+from processor.adapters.amqp_troubles import AmqpTroubles
 from processor.adapters.prometheus import exposition
 from processor.backoff import Backoff
 from processor.counters import Counters, EvaluatorCounters, RecorderCounters
 from processor.evaluate import Evaluator
 from processor.health import Health, HealthServer
 from processor.record import Recorder
+from processor.troubles import Telling, TroubleBook
 from processor.writing import Writing
 from steam.broker import amqp_url
+from steam.broker_watch import broker_watch
 from steam.loops import Loops, collect_rarely
 from steam.plant_watch import PlantWatch
 from steam.replica import ReplicaName
@@ -30,6 +33,12 @@ log = structlog.get_logger(__name__)
 
 RECORD_QUEUES = [QueueName.RECORD.value, QueueName.RESULTS.value, QueueName.UNROUTED.value]
 EVALUATE_QUEUES = [QueueName.EVALUATE.value]
+
+HAND_BACK_AFTER_S = 600.0
+"""After how long with the store away the recorder hands its deliveries back.
+
+RabbitMQ closes the channel of a consumer that has not acknowledged for 30 minutes.
+"""
 
 
 class Processor:
@@ -44,6 +53,7 @@ class Processor:
         self._rng = random.Random()
         self._health = Health()
         self._stores: list[Store] = []
+        self._troubles = TroubleBook()
         self.counters = Counters(
             record=RecorderCounters() if "record" in roles else None,
             evaluate=EvaluatorCounters() if "evaluate" in roles else None,
@@ -58,6 +68,10 @@ class Processor:
                 loops.start("record", self.recorder(self.counters.record).run)
             if self.counters.evaluate is not None:
                 loops.start("evaluate", self.evaluator(self.counters.evaluate).run)
+            watch = broker_watch(self._settings, self._plant, self._troubles)
+            if watch is not None:
+                loops.start("audit", watch.run)
+            loops.start("troubles", self._telling().run)
             loops.wait()
         finally:
             if server is not None:
@@ -79,6 +93,7 @@ class Processor:
             zone=settings.zone,
             recorder=self._name,
             backoff=Backoff(0.2, 30, self._rng),
+            troubles=self._troubles,
         )
         self._health.needs("RabbitMQ (record)", lambda: source.fault)
         self._health.needs("store", lambda: writing.fault)
@@ -91,11 +106,13 @@ class Processor:
             rule=settings.flush,
             retention=_retention(settings),
             loop=self._health.loop("record"),
+            troubles=self._troubles,
+            hand_back_after_s=HAND_BACK_AFTER_S,
         )
 
     def evaluator(self, counters: EvaluatorCounters) -> Evaluator:
         """The evaluator on its queue."""
-        source = self._source(EVALUATE_QUEUES, "evaluate")
+        source = self._source(EVALUATE_QUEUES, "evaluate", single_active=True)
         publisher = AmqpPublisher(self._url, name=f"steam results {self._name}")
         evaluator = Evaluator(
             source,
@@ -113,13 +130,18 @@ class Processor:
         self._health.needs("results", lambda: evaluator.fault)
         return evaluator
 
-    def _source(self, queues: list[str], role: str) -> AmqpSource:
+    def _telling(self) -> Telling:
+        publisher = AmqpPublisher(self._url, name=f"steam troubles {self._name}")
+        return Telling(self._troubles, AmqpTroubles(publisher), utc_now)
+
+    def _source(self, queues: list[str], role: str, *, single_active: bool = False) -> AmqpSource:
         return AmqpSource(
             self._url,
             queues,
             prefetch_count=self._settings.amqp.prefetch_count,
             backoff=Backoff(0.2, 15, self._rng),
             name=f"steam {role} {self._name}",
+            single_active=single_active,
         )
 
     def _store(self) -> Store:

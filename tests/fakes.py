@@ -29,6 +29,7 @@ class FakeSource:
         self.acknowledged = 0
         self.acknowledged_alone = []
         self.attended = 0
+        self.handed_back = 0
         self.number = 0
         self.closed = False
         self.connected = True
@@ -66,7 +67,7 @@ class FakeSource:
         self.acknowledged_alone.append(number)
 
     def hand_back(self) -> None:
-        self.closed = True
+        self.handed_back += 1
 
     def wake(self) -> None:
         pass

@@ -13,6 +13,14 @@ from bridge.rabbitmq.management import Management
 from bridge.topology import Binding, Policy, Topology, device_bindings
 
 
+class QueueDepth(msgspec.Struct, frozen=True, kw_only=True):
+    """How many messages a queue holds, unacknowledged ones included, and the bytes of their bodies."""
+
+    queue: str
+    messages: int
+    bytes: int
+
+
 class RabbitTopology:
     """The exchanges, queues, bindings and policies of one virtual host.
 
@@ -74,6 +82,18 @@ class RabbitTopology:
                 for entry in self._management.get("policies", vhost) or []
             },
         )
+
+    def depths(self) -> list[QueueDepth]:
+        """How full each queue of the virtual host is, as of the broker's last statistics (5 s)."""
+        listed = self._listed("queues", "name,messages,message_bytes")
+        return [
+            QueueDepth(
+                queue=entry["name"],
+                messages=entry.get("messages", 0),
+                bytes=entry.get("message_bytes", 0),
+            )
+            for entry in listed
+        ]
 
     def bind_device(self, site: str, device: str) -> None:
         """Let the messages of one device reach their queues."""

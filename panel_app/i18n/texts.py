@@ -1,5 +1,7 @@
 """Every text of the dashboard, by name: a language that lacks one does not start."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 
@@ -86,8 +88,7 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     retroactive: str
     stale_reading: str
     system: str
-    system_lagging: str
-    system_identity: str
+    system_alarms: Mapping[str, str]
     system_other: str
     # overview
     no_boilers: str

@@ -11,7 +11,6 @@ SYSTEM_BOILER = "_steam"
 """The boiler under which the evaluator raises alarms about Steam itself."""
 
 _LAGGING = "evaluator_lagging"
-_IDENTITY_REUSED = "identity_reused_"
 
 
 class AlarmRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,11 +79,10 @@ def alarm_title(plant: Plant, boiler: str, name: str, translator: Translator) ->
     """An alarm's title in a language; its definition's name where the plant has none."""
     texts = translator.texts
     if boiler == SYSTEM_BOILER:
-        if name == _LAGGING:
-            return texts.system_lagging
-        if name.startswith(_IDENTITY_REUSED):
-            return texts.system_identity.format(device=name.removeprefix(_IDENTITY_REUSED))
-        return texts.system_other.format(name=name.replace("_", " "))
+        kind = next((each for each in texts.system_alarms if name.startswith(each)), None)
+        if kind is None:
+            return texts.system_other.format(name=name.replace("_", " "))
+        return texts.system_alarms[kind].format(about=name.removeprefix(f"{kind}_"))
     definition = definition_of(plant, boiler, name)
     return name if definition is None else definition.title(translator.language)
 

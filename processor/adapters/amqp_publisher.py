@@ -7,6 +7,7 @@ from pika.adapters.blocking_connection import BlockingChannel, BlockingConnectio
 from pika.exceptions import AMQPError, NackError
 from pika.spec import BasicProperties
 
+from processor.adapters.amqp_connection import connection_parameters
 from processor.results import PublishFailed
 
 PERSISTENT = pika.DeliveryMode.Persistent.value
@@ -67,10 +68,7 @@ class AmqpPublisher:
     def _connect(self) -> None:
         if self._connection is not None and self._connection.is_open:
             return
-        parameters = pika.URLParameters(self._url)
-        parameters.client_properties = {"connection_name": self._name}
-        parameters.blocked_connection_timeout = 10
-        self._connection = BlockingConnection(parameters)
+        self._connection = BlockingConnection(connection_parameters(self._url, self._name))
         self._confirming = self._connection.channel()
         self._confirming.confirm_delivery()
         self._plain = self._connection.channel()

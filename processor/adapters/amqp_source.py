@@ -2,40 +2,67 @@
 
 import contextlib
 import time
+from typing import NamedTuple
 
 import pika
 import structlog
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
 from pika.exceptions import AMQPError
+from pika.frame import Method as Frame
 from pika.spec import Basic, BasicProperties
 
 from bridge.topology import COMMANDS_EXCHANGE
+from processor.adapters.amqp_connection import connection_parameters
 from processor.backoff import Backoff
 from processor.delivery import Delivery, Origin
 
 log = structlog.get_logger(__name__)
 
-_ORIGINS = {COMMANDS_EXCHANGE: Origin.OPERATOR, "": Origin.EVALUATOR}
+_ORIGINS = {COMMANDS_EXCHANGE: Origin.OPERATOR, "": Origin.PROCESSOR}
 """By exchange: accounts of devices may publish to amq.topic alone, not to the default exchange."""
+
+_LOOK_EVERY_S = 10.0
+"""How often the queues are looked at: one that is not empty and delivers nothing is subscribed again."""
+
+_PATIENT_LOOKS = 6
 
 _CHUNK = 200
 """How many deliveries one `fetch` hands over at most: a read from the socket holds ten."""
 
 
+class _Look(NamedTuple):
+    """What a look at a queue found: delivered so far, ready there, and how often it was so."""
+
+    delivered: int
+    ready: int
+    times: int
+
+
 class AmqpSource:
     """Consumes queues on one connection; implements processor.delivery.Source.
 
+    `single_active` says that of the queues' consumers only one is given anything. `stalls`
+    counts how often a queue had to be subscribed again because it delivered nothing.
     Delivery tags count from 1 on each channel, so a delivery's tag is its number less the
     number at which the channel began; numbers of an earlier channel cannot be acknowledged.
     """
 
-    def __init__(self, url: str, queues: list[str], *, prefetch_count: int, backoff: Backoff,
-                 name: str) -> None:  # fmt: skip
+    def __init__(
+        self,
+        url: str,
+        queues: list[str],
+        *,
+        prefetch_count: int,
+        backoff: Backoff,
+        name: str,
+        single_active: bool = False,
+    ) -> None:
         self._url = url
         self._queues = queues
         self._prefetch_count = prefetch_count
         self._backoff = backoff
         self._name = name
+        self._single_active = single_active
         self._connection: BlockingConnection | None = None
         self._channel: BlockingChannel | None = None
         self._number = 0
@@ -44,6 +71,13 @@ class AmqpSource:
         self._fault = ""
         self._retry_at = 0.0
         self._connections = 0
+        self._cancelled = ""
+        self._acknowledged = 0
+        self._delivered: dict[str, int] = {}
+        self._alone: set[int] = set()
+        self._looks: dict[str, _Look] = {}
+        self._look_at = 0.0
+        self.stalls = 0
 
     @property
     def connected(self) -> bool:
@@ -77,7 +111,9 @@ class AmqpSource:
                 before = len(self._arrived)
                 connection.process_data_events(time_limit=0)
             self._check_channel()
-        except AMQPError as error:
+            if time.monotonic() >= self._look_at:
+                self._look()
+        except (AMQPError, OSError) as error:
             self._lose(_words(error))
         arrived, self._arrived = self._arrived[:_CHUNK], self._arrived[_CHUNK:]
         return arrived
@@ -91,7 +127,7 @@ class AmqpSource:
         try:
             connection.process_data_events(time_limit=timeout_s)
             self._check_channel()
-        except AMQPError as error:
+        except (AMQPError, OSError) as error:
             self._lose(_words(error))
 
     def acknowledge(self, number: int) -> None:
@@ -100,8 +136,12 @@ class AmqpSource:
             return
         try:
             self._channel.basic_ack(number - self._channel_began, multiple=True)
-        except AMQPError as error:
+        except (AMQPError, OSError) as error:
             self._lose(_words(error))
+            return
+        self._acknowledged = number
+        if self._alone:
+            self._alone = {alone for alone in self._alone if alone > number}
 
     def acknowledge_one(self, number: int) -> None:
         """Acknowledge a single delivery, out of order."""
@@ -109,8 +149,13 @@ class AmqpSource:
             return
         try:
             self._channel.basic_ack(number - self._channel_began)
-        except AMQPError as error:
+        except (AMQPError, OSError) as error:
             self._lose(_words(error))
+            return
+        self._alone.add(number)
+        while self._acknowledged + 1 in self._alone:
+            self._acknowledged += 1
+            self._alone.remove(self._acknowledged)
 
     def hand_back(self) -> None:
         """Close the channel: the broker requeues every unacknowledged delivery."""
@@ -130,6 +175,40 @@ class AmqpSource:
     def _check_channel(self) -> None:
         if self._channel is None or self._channel.is_closed:
             self._lose("the broker closed the channel")
+        elif self._cancelled:
+            self._lose(f"the broker ended the subscription to {self._cancelled}; was it deleted?")
+
+    def _look(self) -> None:
+        """Subscribe anew where a queue has messages ready and gives none from look to look.
+
+        Seen once on RabbitMQ 3.10.8, after queues of the same names had been deleted and
+        declared again. A consumer with all its prefetch unacknowledged is rightly given none,
+        and so is one that waits for its turn: that is doubted only after a minute in which
+        the queue did not get shorter.
+        """
+        self._look_at = time.monotonic() + _LOOK_EVERY_S
+        if self._channel is None or self._unacknowledged >= self._prefetch_count:
+            self._looks = {}
+            return
+        for queue in self._queues:
+            delivered = self._delivered[queue]
+            ready = self._channel.queue_declare(queue, passive=True).method.message_count
+            before = self._looks.get(queue)
+            if not ready or delivered != self._delivered[queue]:
+                self._looks.pop(queue, None)
+            elif before is None or before.delivered != delivered or ready < before.ready:
+                self._looks[queue] = _Look(delivered, ready, 1)
+            else:
+                self._looks[queue] = _Look(delivered, ready, before.times + 1)
+                is_waiting = self._single_active and not delivered
+                if before.times >= (_PATIENT_LOOKS if is_waiting else 1):
+                    self.stalls += 1
+                    self._lose(f"{queue} has {ready} messages and delivers none")
+                    return
+
+    @property
+    def _unacknowledged(self) -> int:
+        return self._number - self._acknowledged - len(self._alone)
 
     def _wait_and_connect(self, timeout_s: float) -> None:
         wait_s = min(timeout_s, max(0.0, self._retry_at - time.monotonic()))
@@ -139,16 +218,20 @@ class AmqpSource:
             self._connect()
 
     def _connect(self) -> None:
-        parameters = pika.URLParameters(self._url)
-        parameters.client_properties = {"connection_name": self._name}
+        self._cancelled, self._looks = "", {}
+        self._alone.clear()
+        self._look_at = time.monotonic() + _LOOK_EVERY_S
         try:
             # Kept at once: what fails below must close it, or it would go on consuming.
-            self._connection = BlockingConnection(parameters)
+            self._connection = BlockingConnection(connection_parameters(self._url, self._name))
             channel = self._connection.channel()
             channel.basic_qos(prefetch_count=self._prefetch_count)
-            self._channel_began = self._number
+            channel.add_on_cancel_callback(self._on_cancel)
+            self._channel_began = self._acknowledged = self._number
+            self._delivered = dict.fromkeys(self._queues, 0)
             for queue in self._queues:
-                channel.basic_consume(queue, self._on_message)
+                # The tag names the queue, so that a delivery and a cancellation tell whose they are.
+                channel.basic_consume(queue, self._on_message, consumer_tag=queue)
         except (AMQPError, OSError) as error:
             self._lose(_words(error))
             return
@@ -167,6 +250,7 @@ class AmqpSource:
         body: bytes,
     ) -> None:
         self._number += 1
+        self._delivered[method.consumer_tag] += 1
         key = method.routing_key
         if isinstance(key, bytes):
             key = key.decode("utf-8", "backslashreplace")
@@ -174,6 +258,9 @@ class AmqpSource:
         self._arrived.append(
             Delivery(self._number, key or "", body, bool(method.redelivered), origin)
         )
+
+    def _on_cancel(self, method: Frame) -> None:
+        self._cancelled = method.method.consumer_tag
 
     def _lose(self, words: str) -> None:
         self._disconnect()

@@ -1,4 +1,4 @@
-"""Alarms about Steam itself: the evaluator falls behind, a device's identity came twice."""
+"""Alarms about Steam itself: what the evaluator finds, and the troubles it is told of."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,8 @@ LAGGING = "evaluator_lagging"
 MAX_LAG_S = 5.0
 LAG_ON_US = 5_000_000
 LAG_OVER_US = 30_000_000
-REUSE_OVER_US = 60_000_000
+OVER_US = 60_000_000
+"""An alarm without a measure of its own returns to normal when it was not heard of for so long."""
 
 
 class SystemAlarms:
@@ -45,20 +46,23 @@ class SystemAlarms:
                 continue
             alarm.fold(event)
             if alarm.active and event.definition != LAGGING:
-                self._returns_us[event.definition] = now_us + REUSE_OVER_US
+                self._returns_us[event.definition] = now_us + OVER_US
 
     def identity_reused(self, device: str, boot: int, seq: int, at_us: int, now_us: int) -> Move:
         """A device sent another content under an identity used before.
 
         The alarm returns to normal after 60 s without another.
         """
-        name = f"identity_reused_{device}"
-        self._returns_us[name] = now_us + REUSE_OVER_US
         note = (
             f"device {device} sent boot {boot}, seq {seq} again with other content; "
             "was it reflashed, or do two boards carry this name?"
         )
-        return Move(self.alarm(name), Stimulus.ACTIVATE, at_us, note=note)
+        return self.trouble(f"identity_reused_{device}", note, at_us, now_us)
+
+    def trouble(self, name: str, note: str, at_us: int, now_us: int) -> Move:
+        """A trouble was told; its alarm returns to normal after 60 s without being told again."""
+        self._returns_us[name] = now_us + OVER_US
+        return Move(self.alarm(name), Stimulus.ACTIVATE, min(at_us, now_us), note=note)
 
     def tick(self, now_us: int, lag_s: float) -> list[Move]:
         """Judge the queue's lag (seconds), and let old alarms return to normal."""

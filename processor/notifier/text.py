@@ -21,6 +21,10 @@ from processor.notifier.words import WORDS, Words
 MAX_LINES = 30
 """How many transitions one combined message lists; the others are counted."""
 
+_HUGE = 1e9
+_TOLD_BY_WORDS = ("evaluator_lagging", "identity_reused")
+"""System alarms whose note says no more than the words do."""
+
 _MAX_NAME = 60
 _MAX_TEXT = 500
 _MAX_LINE = 110
@@ -80,8 +84,9 @@ def bare(subjects: Sequence[Subject]) -> Notification:
 
 
 def number(value: float, decimals: int, words: Words) -> str:
-    """A number as the language writes it, with a fixed count of decimals."""
-    text = f"{value:,.{decimals}f}"
+    """A number as the language writes it, with a fixed count of decimals; huge ones as a power of ten."""
+    is_huge = abs(value) >= _HUGE
+    text = f"{value:.2e}" if is_huge else f"{value:,.{decimals}f}"
     return text.translate(words.number_marks)
 
 
@@ -108,7 +113,7 @@ def _transition(event: AlarmEvent, plant: Plant, words: Words) -> Notification:
     ]
     if event.by:
         lines.append(f"{words.by}: {clean(event.by, _MAX_NAME)}")
-    if event.note and _system(event, words) is None:
+    if event.note and _system(event, words) not in _TOLD_BY_WORDS:
         lines.append(f"{words.note}: {clean(event.note, _MAX_TEXT)}")
     response = _response(definition, words)
     if response and event.state.active:

@@ -70,6 +70,50 @@ _PORTUGUESE = Words(
             "Dispositivo repete identidade",
             "Mandou outro conteúdo sob um número já usado. Foi regravado, ou há duas placas com este nome?",
         ),
+        "store_refuses": (
+            "O banco de dados recusa o Steam",
+            "Conta, permissão ou banco errado: os dados esperam no broker e nada se perde. Corrija e rode `steam doctor`.",
+        ),
+        "store_away": (
+            "Banco de dados fora do ar",
+            "Os dados esperam no broker e nada se perde; os alarmes continuam. Verifique o servidor e a rede.",
+        ),
+        "quarantine_full": (
+            "Quarentena cheia",
+            "Mensagens ruins além do limite são contadas e descartadas. Veja `steam quarantine list`, reenvie ou descarte.",
+        ),
+        "quarantine_away": (
+            "Quarentena fora do ar",
+            "Mensagens ruins esperam no broker; as boas continuam sendo gravadas. Verifique o broker.",
+        ),
+        "device_flooding": (
+            "Dispositivo inunda a quarentena",
+            "Suas mensagens ruins agora só são contadas. Corrija ou desligue o dispositivo.",
+        ),
+        "unknown_device": (
+            "Mensagens de dispositivo não cadastrado",
+            "Estão guardadas na quarentena. Adote com `steam device adopt`, ou desligue o dispositivo.",
+        ),
+        "topology_differs": (
+            "O broker não está como a planta pede",
+            "Mensagens podem não chegar onde devem. Rode `steam topology audit`.",
+        ),
+        "topology_repaired": (
+            "O broker foi reparado",
+            "Faltava algo no broker e o Steam refez. Descubra quem alterou o broker.",
+        ),
+        "broker_unaudited": (
+            "O broker não pode ser conferido",
+            "A API de gerenciamento não responde ou recusa a conta. Rode `steam doctor`.",
+        ),
+        "queue_filling": (
+            "Fila quase cheia",
+            "Cheia, ela recusa mensagens novas e os dispositivos as guardam. Verifique quem a consome.",
+        ),
+        "dead_letters": (
+            "Mensagens mortas no broker",
+            "Foram entregues vezes demais sem sucesso. Veja `steam quarantine list`.",
+        ),
     },
     steam="Steam (sistema de supervisão)",
     boiler="Caldeira",
@@ -124,6 +168,50 @@ _ENGLISH = Words(
         "identity_reused": (
             "Device repeats an identity",
             "It sent other content under a number used before. Was it reflashed, or do two boards carry this name?",
+        ),
+        "store_refuses": (
+            "The store refuses Steam",
+            "Wrong account, permission or bucket: data waits at the broker and nothing is lost. Mend it, then run `steam doctor`.",
+        ),
+        "store_away": (
+            "The store is away",
+            "Data waits at the broker and nothing is lost; alarms go on. Check the server and the network.",
+        ),
+        "quarantine_full": (
+            "Quarantine full",
+            "Bad messages beyond its bound are counted and dropped. See `steam quarantine list`; retry or drop some.",
+        ),
+        "quarantine_away": (
+            "Quarantine away",
+            "Bad messages wait at the broker; good ones are still stored. Check the broker.",
+        ),
+        "device_flooding": (
+            "Device floods the quarantine",
+            "Its bad messages are only counted now. Mend the device or switch it off.",
+        ),
+        "unknown_device": (
+            "Messages of an unregistered device",
+            "They are kept in quarantine. Adopt it with `steam device adopt`, or switch it off.",
+        ),
+        "topology_differs": (
+            "The broker is not as the plant needs it",
+            "Messages may not get where they belong. Run `steam topology audit`.",
+        ),
+        "topology_repaired": (
+            "The broker was repaired",
+            "Something was missing in the broker, and Steam made it again. Find out who changed the broker.",
+        ),
+        "broker_unaudited": (
+            "The broker cannot be audited",
+            "Its management API is away or refuses the account. Run `steam doctor`.",
+        ),
+        "queue_filling": (
+            "A queue is nearly full",
+            "Once full it refuses new messages, and the devices keep them. Check who should consume it.",
+        ),
+        "dead_letters": (
+            "Dead messages at the broker",
+            "They were delivered too often without success. See `steam quarantine list`.",
         ),
     },
     steam="Steam (monitoring system)",

@@ -22,6 +22,8 @@ NAMES = [field.name for field in msgspec.structs.fields(Texts)]
 
 
 def flat(value):
+    if isinstance(value, dict):
+        return [value[name] for name in sorted(value)]
     return list(value) if isinstance(value, tuple) else [value]
 
 

@@ -13,6 +13,7 @@ from bridge.messages import TimeBounds
 from bridge.plant import parse_plant
 from bridge.records import AlarmState, Batch
 from device.steamlink import codec
+from processor.adapters.embedded_troubles import EmbeddedTroubles
 from processor.alarms.journal import verify
 from processor.backoff import Backoff
 from processor.counters import EvaluatorCounters
@@ -22,6 +23,7 @@ from processor.health import Health
 from processor.placing import Placement
 from processor.results import PROBE
 from processor.takeover import in_thread
+from processor.troubles import Trouble
 from store.errors import Unavailable
 from store.fake import FakeStore
 from tests.fakes import FakeClock, FakeLiveOut, FakeResults, FakeSource
@@ -116,7 +118,7 @@ class Bench:
 
     def probe(self):
         """Have a probe delivered."""
-        self.source.put("steam.evaluate", PROBE, origin=Origin.EVALUATOR)
+        self.source.put("steam.evaluate", PROBE, origin=Origin.PROCESSOR)
         self.evaluator.turn(self.stopping)
 
     def record(self):
@@ -580,3 +582,44 @@ def test_evaluator_stopped_while_the_store_is_silent_ends():
 
     assert bench.evaluator._recall._attempt.done.is_set()
     assert bench.counters.flow.snapshot().returned == 1
+
+
+def test_troubles_delivered_raise_system_alarms_and_are_acknowledged():
+    """What another process tells through the queue becomes an alarm; nonsense is only logged."""
+    bench = Bench()
+    body = msgspec.json.encode(
+        [Trouble(name="store_away", note="down", at_us=to_us(bench.clock()))]
+    )
+    bench.source.put("steam.evaluate", b"nonsense", origin=Origin.PROCESSOR)
+    bench.source.put("steam.evaluate", body, origin=Origin.PROCESSOR)
+
+    bench.evaluator.turn(bench.stopping)
+
+    (event,) = bench.results.published
+    assert (event.boiler, event.definition, event.note) == ("_steam", "store_away", "down")
+    assert bench.source.acknowledged == 2
+    assert bench.counters.flow.identity().holds
+
+
+def test_troubles_sent_by_a_device_raise_nothing():
+    """Who may raise a system alarm is known by the way a message came."""
+    bench = Bench()
+    body = msgspec.json.encode([Trouble(name="store_away", note="down", at_us=1)])
+    bench.source.put(DATA_KEY, body)
+
+    bench.evaluator.turn(bench.stopping)
+
+    assert bench.results.published == []
+    assert bench.counters.flow.snapshot().quarantined == {"malformed": 1}
+
+
+def test_troubles_of_the_same_process_raise_system_alarms():
+    """On one machine they come from thread to thread."""
+    bench = Bench()
+    told = EmbeddedTroubles()
+    bench.evaluator._troubles = told.take
+    told.tell([Trouble(name="quarantine_full", note="", at_us=to_us(bench.clock()))])
+
+    bench.evaluator.turn(bench.stopping)
+
+    assert [event.definition for event in bench.results.published] == ["quarantine_full"]

@@ -10,6 +10,7 @@ from bridge.topics import Kind
 from processor.alarms.compiled import MAX_WATCHES
 from processor.alarms.journal import transition_id, verify
 from processor.evaluation import Evaluation, Outcome
+from processor.troubles import Trouble
 from tests.unit.processor.alarms.sending import (
     LEVEL,
     PRESSURE,
@@ -405,6 +406,23 @@ def test_lag_raises_one_system_alarm_that_ends_half_a_minute_after_it():
         ("evaluator_lagging", AlarmState.RTN_UNACK, us(40)),
     ]
     assert {event.boiler for event in sender.events} == {"_steam"}
+
+
+def test_trouble_told_raises_a_system_alarm_that_ends_a_minute_after_the_last_time():
+    """However often it is told, it is one alarm; it returns once nobody tells it any more."""
+    sender = Sender(plant_with())
+    events = []
+    for at in (0, 10, 20):
+        sender.tick(at=at)
+        told = Trouble(name="store_refuses", note="401", at_us=us(at))
+        events += sender.evaluation.take_troubles([told], sender.now)
+    sender.tick(at=79)
+    sender.tick(at=80)
+
+    assert [(event.state, event.at_us, event.note) for event in events] == [(UNACK, us(0), "401")]
+    assert [(event.state, event.at_us) for event in sender.events] == [
+        (AlarmState.RTN_UNACK, us(80))
+    ]
 
 
 # -- what dashboards are shown

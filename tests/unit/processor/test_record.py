@@ -16,6 +16,7 @@ from processor.gathering import FlushRule
 from processor.health import Health
 from processor.quota import Quota
 from processor.record import Recorder
+from processor.troubles import TroubleBook
 from processor.writing import Abandoned, Writing
 from store.errors import Misconfigured, Refused, TooLarge, Unavailable
 from store.fake import FakeStore
@@ -31,8 +32,16 @@ class ScriptedStore:
         self.poison = poison
         self.at_most = at_most
         self.batches = []
+        self.failure = None
+
+    def check(self):
+        if self.failure is not None:
+            raise self.failure
+        return "scripted"
 
     def write(self, batch):
+        if self.failure is not None:
+            raise self.failure
         if self.answers and (answer := self.answers.pop(0)) is not None:
             raise answer
         if len(batch.rows) > self.at_most:
@@ -49,12 +58,15 @@ class ScriptedStore:
 class Bench:
     """A recorder on fakes, turned by hand."""
 
-    def __init__(self, store, quarantine=None, *, quota=None, most_waiting=100, rule=None):
+    def __init__(
+        self, store, quarantine=None, *, quota=None, most_waiting=100, rule=None, after_s=None
+    ):
         self.source = FakeSource()
         self.quarantine = quarantine or FakeQuarantine()
         self.store = store
         self.counters = RecorderCounters()
         self.clock = FakeClock()
+        self.troubles = TroubleBook()
         self.writing = Writing(
             store,
             self.quarantine,
@@ -63,6 +75,7 @@ class Bench:
             zone=UTC,
             recorder="r1",
             backoff=Backoff(0.001, 0.002, random.Random(1)),
+            troubles=self.troubles,
             quota=quota,
             most_waiting=most_waiting,
         )
@@ -75,6 +88,8 @@ class Bench:
             rule=rule or FlushRule(idle_s=0.0),
             retention=None,
             loop=Health().loop("record"),
+            troubles=self.troubles,
+            hand_back_after_s=after_s,
         )
 
     def run(self):
@@ -145,7 +160,7 @@ def test_bad_messages_are_quarantined_and_harm_no_neighbour():
             b'{"v":1,"s":"online","boot":1,"conn":1,"x":"\xff"}',
             Origin.DEVICE,
         ),
-        ("steam.results", b'[{"id":"\xff"}]', Origin.EVALUATOR),
+        ("steam.results", b'[{"id":"\xff"}]', Origin.PROCESSOR),
     ],
 )
 def test_message_not_utf8_ends_no_recording(routing_key, body, origin):
@@ -470,9 +485,132 @@ def test_results_refused_by_the_store_cost_no_reading():
     for seq in range(1, 6):
         bench.source.put(DATA_KEY, data(seq))
     results = msgspec.json.encode([event])
-    bench.source.put("steam.results", results, origin=Origin.EVALUATOR)
+    bench.source.put("steam.results", results, origin=Origin.PROCESSOR)
 
     bench.run()
 
     assert bench.store.seqs == [1, 2, 3, 4, 5]
     assert [bad.body for bad in bench.quarantine.kept] == [results]
+
+
+# -- troubles and handing back
+
+
+def test_store_that_refuses_is_a_trouble_until_it_takes_again(monkeypatch):
+    """A wrong account or bucket is told while it lasts, and the messages stay."""
+    monkeypatch.setattr("processor.writing._MISCONFIGURED_WAIT_S", 0.001)
+    bench = Bench(ScriptedStore())
+    bench.store.failure = Misconfigured("no bucket steam/raw")
+    bench.source.put(DATA_KEY, data(1))
+
+    with bench.running():
+        bench.until(bench.troubles.standing)
+        assert bench.troubles.standing() == {"store_refuses": "no bucket steam/raw"}
+        bench.store.failure = None
+        bench.until(lambda: bench.source.acknowledged == 1)
+
+    assert bench.troubles.standing() == {}
+
+
+def test_store_away_is_a_trouble_after_a_minute():
+    """A store that is restarted alarms nobody; one that stays away does."""
+    bench = Bench(ScriptedStore())
+    bench.store.failure = Unavailable("down")
+    bench.source.put(DATA_KEY, data(1))
+
+    with bench.running():
+        bench.until(bench.troubles.standing)
+        assert bench.writing.held_s >= 60
+        assert bench.troubles.standing() == {"store_away": "down"}
+        bench.store.failure = None
+        bench.until(lambda: bench.source.acknowledged == 1)
+
+    assert bench.troubles.standing() == {}
+    assert bench.writing.held_s == 0
+
+
+def test_device_beyond_its_share_is_a_trouble_by_its_name():
+    """The one permitted drop is told."""
+    bench = Bench(ScriptedStore(), quota=Quota(share=2))
+    for _ in range(4):
+        bench.source.put(DATA_KEY, b"garbage")
+
+    bench.run()
+
+    assert list(bench.troubles.standing()) == ["device_flooding_dev1"]
+
+
+def test_unregistered_devices_are_one_trouble_that_names_them():
+    """However many there are, they are one alarm."""
+    bench = Bench(ScriptedStore())
+    for number in range(30):
+        bench.source.put(f"steam.v1.mill.new{number}.data", data(1))
+
+    bench.run()
+
+    (note,) = bench.troubles.standing().values()
+    assert note.startswith("sent by new0, new1, new2")
+    assert "new19;" in note
+
+
+def test_deliveries_held_for_ten_minutes_are_handed_back_and_taken_anew(monkeypatch):
+    """The broker would close the channel; so all go back once, and come again with the store."""
+    monkeypatch.setattr("processor.record._ASK_STORE_EVERY_S", 0.001)
+    bench = Bench(ScriptedStore(), after_s=600)
+    bench.store.failure = Unavailable("down")
+    for seq in range(1, 6):
+        bench.source.put(DATA_KEY, data(seq))
+    stopping = threading.Event()
+    turn, asked = bench.recorder.turn, []
+
+    def store_answers():
+        asked.append(bench.counters.flow.snapshot())
+        if len(asked) == 3:
+            bench.store.failure = None
+            for seq in range(1, 6):
+                bench.source.put(DATA_KEY, data(seq), redelivered=True)
+        return answers()
+
+    def turn_and_advance():
+        turn()
+        bench.clock.advance(100 if bench.store.failure else 1)
+        if bench.source.acknowledged == 10:
+            stopping.set()
+
+    answers, bench.writing.store_answers = bench.writing.store_answers, store_answers
+    bench.recorder.turn = turn_and_advance
+    bench.recorder.run(stopping)
+
+    assert bench.source.handed_back == 1
+    assert (asked[0].in_flight, asked[0].returned) == (0, 5)
+    assert bench.store.seqs == [1, 2, 3, 4, 5]
+    snapshot = bench.counters.flow.snapshot()
+    assert (snapshot.received, snapshot.outcomes["stored"], snapshot.returned) == (10, 5, 5)
+    assert bench.counters.flow.identity().holds
+
+
+def test_bad_messages_held_for_ten_minutes_are_handed_back(monkeypatch):
+    """A quarantine that is away holds deliveries too; none is then settled twice."""
+    monkeypatch.setattr("processor.record._ASK_STORE_EVERY_S", 0.001)
+    quarantine = FakeQuarantine(failures=10_000)
+    bench = Bench(ScriptedStore(), quarantine, after_s=600)
+    bench.source.put(DATA_KEY, b"garbage")
+    stopping = threading.Event()
+    turn = bench.recorder.turn
+
+    def turn_and_advance():
+        turn()
+        bench.clock.advance(50)
+        if bench.source.handed_back and quarantine.failures:
+            quarantine.failures = 0
+            bench.source.put(DATA_KEY, b"garbage", redelivered=True)
+        if bench.source.acknowledged == 2:
+            stopping.set()
+
+    bench.recorder.turn = turn_and_advance
+    bench.recorder.run(stopping)
+
+    assert [bad.body for bad in quarantine.kept] == [b"garbage"]
+    snapshot = bench.counters.flow.snapshot()
+    assert (snapshot.returned, snapshot.quarantined) == (1, {"malformed": 1})
+    assert bench.counters.flow.identity().holds
