@@ -32,23 +32,29 @@ class AmqpBench:
 
     lasting = True
 
-    def __init__(self, broker, stack):
+    def __init__(self, broker, stack, *, single_active=False):
         self._url = broker.amqp_url
+        self._arguments = {"x-queue-type": "quorum", "x-single-active-consumer": single_active}
         connection = stack.enter_context(broker.connect())
         self._channel = connection.channel()
-        self._channel.queue_declare(
-            "steam.test", durable=True, arguments={"x-queue-type": "quorum"}
-        )
-        self._channel.queue_bind("steam.test", "amq.topic", "steam.v1.#")
         self._channel.confirm_delivery()
+        self.declare()
 
-    def source(self):
+    def declare(self):
+        self._channel.queue_declare("steam.test", durable=True, arguments=self._arguments)
+        self._channel.queue_bind("steam.test", "amq.topic", "steam.v1.#")
+
+    def delete(self):
+        self._channel.queue_delete("steam.test")
+
+    def source(self, *, prefetch_count=1000, single_active=False):
         return AmqpSource(
             self._url,
             ["steam.test"],
-            prefetch_count=1000,
+            prefetch_count=prefetch_count,
             backoff=Backoff(0.05, 0.2, random.Random(1)),
             name="test",
+            single_active=single_active,
         )
 
     def publish(self, bodies):
@@ -218,3 +224,109 @@ def test_source_attending_keeps_what_arrives_for_the_next_fetch(bench, opened):
 
     assert [delivery.body for delivery in deliveries] == bodies(3)
     assert [delivery.number for delivery in deliveries] == [1, 2, 3]
+
+
+# -- RabbitMQ's own faults
+
+
+@pytest.mark.broker
+def test_amqp_source_whose_queue_is_deleted_goes_on_once_it_is_declared_again(rabbitmq_vhost):
+    """A subscription that the broker ended is noticed, and made anew."""
+    with ExitStack() as stack:
+        bench = AmqpBench(rabbitmq_vhost, stack)
+        source = bench.source()
+        source.open()
+        stack.callback(source.close)
+        bench.publish([b"before"])
+        fetch(source, 1)
+
+        bench.delete()
+        deadline = time.monotonic() + PATIENCE_S
+        while source.connected:
+            assert time.monotonic() < deadline
+            source.fetch(0.05)
+        assert "ended the subscription to steam.test" in source.fault
+        bench.declare()
+        while not source.connected:
+            assert time.monotonic() < deadline
+            source.fetch(0.05)
+        bench.publish([b"after"])
+
+        assert [delivery.body for delivery in fetch(source, 1)] == [b"after"]
+        assert source.fault == ""
+
+
+@pytest.mark.broker
+def test_amqp_source_given_nothing_of_a_queue_with_messages_subscribes_again(
+    rabbitmq_vhost, monkeypatch
+):
+    """A queue that has messages ready and delivers none from look to look is doubted."""
+    monkeypatch.setattr("processor.adapters.amqp_source._LOOK_EVERY_S", 0.1)
+    with ExitStack() as stack:
+        bench = AmqpBench(rabbitmq_vhost, stack, single_active=True)
+        first = bench.source(prefetch_count=1)
+        first.open()
+        stack.callback(first.close)
+        bench.publish([b"one", b"two"])
+        fetch(first, 1)
+        # The second is rightly given nothing, as if its subscription had been lost.
+        second = bench.source()
+        second.open()
+        stack.callback(second.close)
+        deadline = time.monotonic() + PATIENCE_S
+        while not second.stalls:
+            assert time.monotonic() < deadline
+            second.fetch(0.05)
+        assert second.fetch(0) == []
+
+        assert first.stalls == 0
+        while not second.connected:
+            assert time.monotonic() < deadline
+            second.fetch(0.05)
+        first.close()
+        assert {delivery.body for delivery in fetch(second, 2)} == {b"one", b"two"}
+
+
+@pytest.mark.broker
+def test_amqp_source_that_waits_for_its_turn_is_patient(rabbitmq_vhost, monkeypatch):
+    """Behind a single active consumer it is no fault to be given nothing for a while."""
+    monkeypatch.setattr("processor.adapters.amqp_source._LOOK_EVERY_S", 0.05)
+    with ExitStack() as stack:
+        bench = AmqpBench(rabbitmq_vhost, stack, single_active=True)
+        first = bench.source(prefetch_count=1)
+        first.open()
+        stack.callback(first.close)
+        bench.publish([b"one", b"two"])
+        fetch(first, 1)
+        second = bench.source(single_active=True)
+        second.open()
+        stack.callback(second.close)
+        looks = 0
+        while not second.stalls:
+            second.fetch(0.05)
+            looks = max(looks, *(look.times for look in second._looks.values()), 0)
+
+        assert looks == 7  # the first, and six a minute without a change
+
+
+@pytest.mark.broker
+def test_amqp_source_with_all_its_prefetch_unacknowledged_is_not_doubted(
+    rabbitmq_vhost, monkeypatch
+):
+    """Whoever holds as many as it may is rightly given no more."""
+    monkeypatch.setattr("processor.adapters.amqp_source._LOOK_EVERY_S", 0.05)
+    with ExitStack() as stack:
+        bench = AmqpBench(rabbitmq_vhost, stack)
+        source = bench.source(prefetch_count=3)
+        source.open()
+        stack.callback(source.close)
+        bench.publish(bodies(6))
+        fetch(source, 3)
+        for _ in range(20):
+            source.fetch(0.05)
+        assert (source.stalls, source.connections) == (0, 1)
+
+        for number in (1, 2, 3):
+            source.acknowledge_one(number)
+        fetch(source, 3)
+        assert source.connections == 1
