@@ -73,6 +73,10 @@ bench: servers venv ## Measure speed and memory; prints tables and JSON, fails n
 	    $(RUN) -m tests.bench.$${name%.py} $(ARGS); \
 	  done
 
+.PHONY: chaos
+chaos: servers venv ## Do every fault to real servers under load; prints what was lost (nothing)
+	@$(RUN) -m tests.chaos $(ARGS)
+
 .PHONY: screenshots
 screenshots: servers venv ## Take pictures of the dashboard in both languages, into build/screenshots
 	@mkdir -p build/screenshots

@@ -22,23 +22,28 @@ BROKER_UNAUDITED = "broker_unaudited"
 QUEUE_FILLING = "queue_filling"
 DEAD_LETTERS = "dead_letters"
 
-_EVERY_S = 60.0
 _FAILURES = 3
 _FILLING = 0.8
 
 
 class BrokerWatch:
-    """Audits the broker at the start and every minute; repairs what is missing, prunes nothing.
+    """Audits the broker at the start and every `every_s`; repairs what is missing, prunes nothing.
 
     What the first audit repairs is only logged: a new broker lacks everything.
     """
 
     def __init__(
-        self, broker: RabbitTopology, plant: Callable[[], Plant], troubles: TroubleBook
+        self,
+        broker: RabbitTopology,
+        plant: Callable[[], Plant],
+        troubles: TroubleBook,
+        *,
+        every_s: float,
     ) -> None:
         self._broker = broker
         self._plant = plant
         self._troubles = troubles
+        self._every_s = every_s
         self._is_first = True
         self._failures = 0
         self._said = ""
@@ -46,7 +51,7 @@ class BrokerWatch:
     def run(self, stopping: threading.Event) -> None:
         """Audit until told to stop."""
         self.turn()
-        while not stopping.wait(_EVERY_S):
+        while not stopping.wait(self._every_s):
             self.turn()
 
     def turn(self) -> None:
@@ -116,4 +121,6 @@ def broker_watch(
     except MissingSecret as error:
         log.warning("the broker is not audited", reason=str(error))
         return None
-    return BrokerWatch(broker, plant, troubles)
+    return BrokerWatch(
+        broker, plant, troubles, every_s=settings.management.audit_every_s
+    )

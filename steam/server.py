@@ -34,12 +34,6 @@ log = structlog.get_logger(__name__)
 RECORD_QUEUES = [QueueName.RECORD.value, QueueName.RESULTS.value, QueueName.UNROUTED.value]
 EVALUATE_QUEUES = [QueueName.EVALUATE.value]
 
-HAND_BACK_AFTER_S = 600.0
-"""After how long with the store away the recorder hands its deliveries back.
-
-RabbitMQ closes the channel of a consumer that has not acknowledged for 30 minutes.
-"""
-
 
 class Processor:
     """The roles of one processor replica, each with connections of its own."""
@@ -107,7 +101,7 @@ class Processor:
             retention=_retention(settings),
             loop=self._health.loop("record"),
             troubles=self._troubles,
-            hand_back_after_s=HAND_BACK_AFTER_S,
+            hand_back_after_s=settings.amqp.hand_back_after_s,
         )
 
     def evaluator(self, counters: EvaluatorCounters) -> Evaluator:

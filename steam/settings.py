@@ -72,20 +72,23 @@ class Amqp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     `url` is that of the program that runs: processor, notifier, panel. `topology_url` is for
     `steam topology` and `steam device`, `desk_url` for `steam quarantine`; where the
-    environment has none, `url` serves.
+    environment has none, `url` serves. While the store is away, a recorder hands its deliveries
+    back after `hand_back_after_s`; RabbitMQ closes the channel after 30 minutes.
     """
 
     url: Secret = Secret(env="STEAM_AMQP_URL")
     topology_url: Secret = Secret(env="STEAM_TOPOLOGY_AMQP_URL")
     desk_url: Secret = Secret(env="STEAM_DESK_AMQP_URL")
     prefetch_count: Annotated[int, Meta(ge=1, le=65_535)] = 10_000
+    hand_back_after_s: Annotated[float, Meta(ge=5, le=1500)] = 600
 
 
 class Management(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """RabbitMQ's management API, for the topology's policies and its audit.
 
     The `accounts_` pair is an administrator's, for `steam device`: only that may make users.
-    Where the environment has no password for it, the first pair serves.
+    Where the environment has no password for it, the first pair serves. Each processor audits
+    every `audit_every_s`.
     """
 
     url: str = "http://127.0.0.1:15672"
@@ -94,6 +97,7 @@ class Management(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     accounts_username: str = Service.ACCOUNTS.value
     accounts_password: Secret = Secret(env="STEAM_ACCOUNTS_PASSWORD")
     virtual_host: str = "/"
+    audit_every_s: Annotated[float, Meta(ge=1, le=3600)] = 60
 
 
 class InfluxDB(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

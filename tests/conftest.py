@@ -17,7 +17,7 @@ from tests.servers.rabbitmq import INSTALL as RABBITMQ_INSTALL
 from tests.servers.rabbitmq import PROGRAM, RabbitMQ, RabbitMQServer, any_rabbitmq
 
 ROOT = Path(__file__).resolve().parents[1]
-_GROUPS = {"servers": ("broker", "influx"), "browser": ("browser",)}
+_GROUPS = {"chaos": ("chaos",), "servers": ("broker", "influx"), "browser": ("browser",)}
 
 
 def pytest_configure() -> None:

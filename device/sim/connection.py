@@ -113,6 +113,9 @@ class Connection:
         client, sock = self._client, self._socket
         if client is None or sock is None:
             raise ConnectionLost("not open")
+        if client.socket() is not sock:
+            # paho closed it while something was sent.
+            raise ConnectionLost("connection ended while sending")
         writing = selectors.EVENT_WRITE if client.want_write() else 0
         self._selector.modify(sock, selectors.EVENT_READ | writing)
         ready = [key.fileobj for key, _ in self._selector.select(patience_s)]

@@ -32,7 +32,7 @@ class Bench:
         self.broker = broker
         self.rabbit = RabbitTopology(broker.amqp_url, management)
         self.troubles = TroubleBook()
-        self.watch = BrokerWatch(self.rabbit, lambda: PLANT, self.troubles)
+        self.watch = BrokerWatch(self.rabbit, lambda: PLANT, self.troubles, every_s=60)
 
     def channel(self, stack):
         return stack.enter_context(self.broker.connect()).channel()

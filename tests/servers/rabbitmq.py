@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import socket
+import subprocess
 import urllib.error
 import urllib.request
 from base64 import b64encode
@@ -175,6 +176,25 @@ class RabbitMQServer:
             self.close()
             raise
         return self
+
+    def ctl(self, *arguments: str) -> str:
+        """Run rabbitmqctl on this broker and return what it said.
+
+        Raises:
+            ServerError: it failed; the text holds what it said.
+        """
+        program = str(PROGRAM.with_name("rabbitmqctl"))
+        done = subprocess.run(
+            [program, "-n", self.node, "--quiet", *arguments],
+            env=self._env(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode:
+            raise ServerError(f"rabbitmqctl {' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
 
     def await_on_disk(self, *queues: str, timeout_s: float = 15.0) -> None:
         """Wait until the quorum queues `queues`, just declared, would survive `kill`.

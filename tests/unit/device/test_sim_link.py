@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from device.sim.connection import Connection, ConnectionLost, Endpoint, Wake
 from device.sim.link import Link, LinkClosed, LinkConfig
 from device.sim.session import Identity, MetricDescription, Session
 from tests.servers.absence import go_without
@@ -292,6 +293,25 @@ def test_link_full_gives_up_the_oldest_when_asked():
     assert losses == [(5, 1), (5, 2)]
     assert oldest == (5, 3)
     assert link.counts().dropped == 2
+
+
+def test_connection_closed_while_sending_is_a_loss(mosquitto):
+    """When the socket went away under a publish, the next turn says so and nothing else fails."""
+    wake = Wake()
+    connection = Connection(
+        Endpoint(host="127.0.0.1", port=mosquitto.port, client_id="sends"),
+        wake,
+        will=("steam/v1/mill/sends/state", b"{}"),
+        on_accepted=lambda: None,
+        on_acknowledged=lambda _mid: None,
+    )
+    connection.open()
+    connection._client._sock_close()
+
+    with pytest.raises(ConnectionLost, match="while sending"):
+        connection.turn(0.1)
+    connection.close()
+    wake.close()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
