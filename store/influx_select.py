@@ -164,6 +164,9 @@ def record_of(kind: type[_S], row: Row) -> _S:
     present: Row = {name: cell for name, cell in row.items() if cell is not None}
     if kind is DeviceStatus:
         present = {"boot": None, "conn": None, "seq": None, "state": None} | present
+    elif kind is AlarmEvent:
+        # An empty tag is none to InfluxDB; system alarms belong to no site.
+        present = {"site": ""} | present
     try:
         return msgspec.convert(present | {"at_us": row["time"]}, kind, strict=False)
     except msgspec.ValidationError as error:

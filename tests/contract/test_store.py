@@ -704,6 +704,18 @@ def test_alarm_events_come_back_whole_newest_first(store):
     assert read_alarms(store) == events[::-1]
 
 
+def test_alarm_event_of_no_site_comes_back_whole(store):
+    """System alarms belong to no site; they are read like any other."""
+    event = alarm(
+        1, site="", boiler="_steam", metric="", value=None, setpoint=None, by="", note="", prev=""
+    )
+    write_alarms(store, event)
+
+    assert read_alarms(store) == [event]
+    assert store.alarm_heads() == {"_steam": event}
+    assert store.open_alarms() == [event]
+
+
 def test_alarm_events_written_twice_are_there_once(store):
     """An event is its boiler, definition, state and time: a redelivery adds none."""
     write_alarms(store, alarm(1), alarm(2))
