@@ -137,12 +137,13 @@ def store_without_its_bucket(scene: Scene) -> None:
 
 @case()
 def store_takes_only_small_requests(scene: Scene) -> None:
-    """InfluxDB answers 413 to a backlog's flushes: they are halved until they fit."""
-    replica = scene.running[0]
-    scene.http.answer = _http("413 Request Entity Too Large", "", "too large")
-    scene.flow(50)
-    scene.http.answer = None
-    scene.until(lambda: replica.ready, "the processor to be well")
+    """InfluxDB answers 413 to more than 2,000 bytes, with a backlog: flushes are halved until they fit."""
+    scene.http.half_open = True
+    scene.flow(400)
+    scene.http.most_body = 2_000
+    scene.http.half_open = False
+    scene.flow(200)
+    scene.http.most_body = None
 
 
 @case(settings="amqp: {hand_back_after_s: 5}")
@@ -158,9 +159,9 @@ def store_away_until_deliveries_are_handed_back(scene: Scene) -> None:
 
 @case(recover_s=HALF_OPEN_S)
 def store_link_half_open(scene: Scene) -> None:
-    """The connection to InfluxDB stands and nothing moves on it any more."""
+    """The connections to InfluxDB stand and nothing moves on them, until the processor has noticed."""
     scene.http.half_open = True
-    scene.flow(400)
+    scene.until(lambda: not scene.running[0].ready, "the processor to notice", HALF_OPEN_S)
     scene.http.half_open = False
 
 

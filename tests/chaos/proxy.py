@@ -11,6 +11,7 @@ from typing import Self
 
 _CHUNK = 65_536
 _POLL_S = 0.05
+_TOO_LARGE = b"HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 0\r\n\r\n"
 
 
 class Proxy:
@@ -18,7 +19,8 @@ class Proxy:
 
     `delay_s` holds back each piece. `half_open` lets connections stand and moves nothing, as
     when the other end has lost its power; what stood then never heals. `answer` replies to each
-    HTTP request with these bytes instead of forwarding it. `on_answer` is called with each piece
+    HTTP request with these bytes instead of forwarding it; with `most_body`, those with a longer
+    body are answered with 413. `on_answer` is called with each piece
     that the server sends, before it is forwarded.
     """
 
@@ -28,6 +30,7 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self.delay_s = 0.0
         self.answer: bytes | None = None
+        self.most_body: int | None = None
         self.on_answer: Callable[[bytes], None] = lambda _piece: None
         self._half_open = threading.Event()
         self._ended = threading.Event()
@@ -123,6 +126,10 @@ class Proxy:
                     break
                 if is_answer:
                     self.on_answer(piece)
+                elif self.most_body is not None and _body_length(piece) > self.most_body:
+                    _read_body(source, piece)
+                    source.sendall(_TOO_LARGE)
+                    continue
                 if self.delay_s:
                     time.sleep(self.delay_s)
                 sink.sendall(piece)
@@ -157,18 +164,27 @@ def _read_request(client: socket.socket) -> bool:
         if not piece:
             return False
         head += piece
-    head, _, body = head.partition(b"\r\n\r\n")
-    length = 0
-    for line in head.split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.strip().lower() == b"content-length":
-            length = int(value)
+    return _read_body(client, head)
+
+
+def _read_body(client: socket.socket, begun: bytes) -> bool:
+    """Read the rest of a request of which `begun` holds the head; False at the end of the connection."""
+    length, body = _body_length(begun), begun.partition(b"\r\n\r\n")[2]
     while len(body) < length:
         piece = client.recv(_CHUNK)
         if not piece:
             return False
         body += piece
     return True
+
+
+def _body_length(request: bytes) -> int:
+    """What the head of a request says of its body; 0 where this is no head."""
+    for line in request.partition(b"\r\n\r\n")[0].split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-length":
+            return int(value)
+    return 0
 
 
 def _close(end: socket.socket) -> None:
