@@ -23,6 +23,20 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     quality: dict[tuple[int, int], int] = {}
 
 
+class RollUp(msgspec.Struct, frozen=True, kw_only=True):
+    """What the rows of a boiler hold in one window: measurements `boiler_1m`, `_15m`, `_1h`.
+
+    `metrics` maps each metric to its minimum, maximum, mean, last value and count. A window
+    starts at a whole multiple of its width (µs) since the epoch.
+    """
+
+    site: str
+    boiler: str
+    width_us: int
+    start_us: int
+    metrics: dict[str, tuple[float, float, float, float, int]]
+
+
 class DeviceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One message by which a device spoke of itself: measurement `device_status`.
 

@@ -11,7 +11,15 @@ from functools import lru_cache
 
 import msgspec
 
-from bridge.records import AlarmEvent, Batch, BatchSummary, DeviceStatus, Insight, Rows
+from bridge.records import (
+    AlarmEvent,
+    Batch,
+    BatchSummary,
+    DeviceStatus,
+    Insight,
+    RollUp,
+    Rows,
+)
 
 DATABASE = "steam"
 RAW = "raw"
@@ -24,6 +32,12 @@ BATCH = "batch"
 DEVICE_STATUS = "device_status"
 INSIGHT = "insight"
 ALARM_EVENT = "alarm_event"
+
+ROLL_UPS = {60_000_000: "boiler_1m", 900_000_000: "boiler_15m", 3_600_000_000: "boiler_1h"}
+"""Measurements of the bucket `rollup`, by the width of their windows in µs."""
+
+STATISTICS = ("min", "max", "mean", "last", "count")
+"""What a roll-up holds of each metric: fields `<metric>_min` and so on."""
 
 BATCH_ID_FIELD = "batch_id"
 BOOT_FIELD = "boot"
@@ -213,6 +227,23 @@ def encode_raw(batch: Batch) -> bytes:
     return b"".join(parts)
 
 
+def encode_roll_ups(roll_ups: Iterable[RollUp]) -> bytes:
+    """What roll-ups write to the bucket `rollup`: one line a window, without batch_id."""
+    return b"".join(
+        _prefix(ROLL_UPS[each.width_us], boiler=each.boiler, site=each.site)
+        + _point(
+            each.start_us,
+            **{
+                f"{metric}_{name}": float(value)
+                for metric, values in each.metrics.items()
+                for name, value in zip(STATISTICS, values, strict=True)
+            },
+        )
+        for each in roll_ups
+        if each.metrics
+    )
+
+
 def encode_events(events: Iterable[AlarmEvent]) -> bytes:
     """What alarm events write to the bucket `events`."""
     return b"".join(map(encode_alarm_event, events))
@@ -250,5 +281,5 @@ def _point(at_us: int, **fields: str | float | bool | None) -> bytes:
                 cell = _cells_of(value)
             case str():
                 cell = b'"%b"' % escape_text(value)
-        cells.append(key.encode() + b"=" + cell)
+        cells.append(escape_tag(key) + b"=" + cell)
     return b",".join(cells) + b" %d\n" % at_us

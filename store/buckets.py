@@ -2,8 +2,10 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
+from bridge.records import RollUp
 from store.port import Series
 
 _SECOND = 1_000_000
@@ -108,6 +110,42 @@ class Accumulator:
             count=[found[3] for _, found in ordered],
             last=[found[5] for _, found in ordered],
         )
+
+
+def roll_ups_of(site: str, boiler: str, width_us: int, series: Iterable[Series]) -> list[RollUp]:
+    """The windows of a boiler from each metric's buckets of that width, oldest first."""
+    windows: dict[int, dict[str, tuple[float, float, float, float, int]]] = defaultdict(dict)
+    for each in series:
+        for start_us, *values in zip(
+            each.times_us,
+            each.minimum,
+            each.maximum,
+            each.mean,
+            each.last,
+            each.count,
+            strict=True,
+        ):
+            low, high, mean, last, count = values
+            windows[start_us][each.metric] = (low, high, mean, last, int(count))
+    return [
+        RollUp(site=site, boiler=boiler, width_us=width_us, start_us=start, metrics=windows[start])
+        for start in sorted(windows)
+    ]
+
+
+def windows_series(metric: str, width_us: int, windows: Sequence[RollUp]) -> Series:
+    """The series of a metric from windows in order."""
+    found = [(each.start_us, *each.metrics[metric]) for each in windows if metric in each.metrics]
+    return Series(
+        metric=metric,
+        step_us=width_us,
+        times_us=[each[0] for each in found],
+        minimum=[each[1] for each in found],
+        maximum=[each[2] for each in found],
+        mean=[each[3] for each in found],
+        last=[each[4] for each in found],
+        count=[each[5] for each in found],
+    )
 
 
 def raw_series(metric: str, readings: list[tuple[int, float]]) -> Series:

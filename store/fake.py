@@ -10,14 +10,45 @@ from typing import Self, TypeVar
 import msgspec
 
 from bridge.clock import Clock, to_us, utc_now
-from bridge.records import AlarmEvent, AlarmState, Batch, BatchSummary, DeviceStatus, Insight, Rows
+from bridge.records import (
+    AlarmEvent,
+    AlarmState,
+    Batch,
+    BatchSummary,
+    DeviceStatus,
+    Insight,
+    RollUp,
+    Rows,
+)
 from bridge.series import clean_text, finite
-from store.buckets import MIN_POINTS, Accumulator, bucket_width_us
+from store.buckets import Accumulator, roll_ups_of, windows_series
 from store.errors import Misconfigured, Refused, StoreError
 from store.port import LATEST_WITHIN_US, BatchMinute, Reading, Retention, Series, minutes_of
+from store.tiers import ranged
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 _K = TypeVar("_K", bound=tuple[object, ...])
+
+
+class _Place:
+    """The rows and the windows of one boiler; implements RangeSource."""
+
+    def __init__(self, store: "FakeStore", site: str, boiler: str) -> None:
+        self._store = store
+        self._place = (site, boiler)
+
+    def of_rows(
+        self, metrics: list[str], start_us: int, end_us: int, width_us: int, points: int
+    ) -> list[Series]:
+        """Each metric in buckets, or its values."""
+        span = (start_us, end_us)
+        return self._store._bucketed(*self._place, metrics, span, width_us, points)  # noqa: SLF001
+
+    def of_windows(
+        self, tier_us: int, metrics: list[str], start_us: int, end_us: int
+    ) -> list[Series]:
+        """Each metric's windows."""
+        return self._store._of_windows(self._place, tier_us, metrics, start_us, end_us)  # noqa: SLF001
 
 
 class _Row(msgspec.Struct):
@@ -43,9 +74,10 @@ class FakeStore:
         self.failure: StoreError | None = None
         self.refusing: Callable[[Rows], str | None] | None = None
         self.writes: list[Batch] = []
-        self.retention: Retention | None = Retention() if initialised else None
+        self.kept: Retention | None = Retention() if initialised else None
         self._clock = clock
         self._lock = Lock()
+        self._windows: dict[tuple[int, str, str, int], RollUp] = {}
         self._rows: dict[tuple[str, str], dict[str, dict[int, _Row]]] = defaultdict(
             lambda: defaultdict(dict)
         )
@@ -71,11 +103,17 @@ class FakeStore:
         """Be ready for use; a fake keeps everything, whatever the retention."""
         if self.failure is not None:
             raise self.failure
-        if retention == self.retention:
+        if retention == self.kept:
             return []
-        said = "made" if self.retention is None else "changed the retention of"
-        self.retention = retention
+        said = "made" if self.kept is None else "changed the retention of"
+        self.kept = retention
         return [f"{said} the fake store in memory"]
+
+    def retention(self) -> Retention:
+        """What `init` was told."""
+        self._ready()
+        assert self.kept is not None  # noqa: S101 - _ready has seen it
+        return self.kept
 
     def check(self) -> str:
         """Name the fake, or raise its failure."""
@@ -151,9 +189,54 @@ class FakeStore:
     ) -> list[Series]:
         """Each asked metric over the span, with at most `points` points."""
         self._ready()
-        points = max(points, MIN_POINTS)
-        width = bucket_width_us(start_us, end_us, points)
-        found = self._rows_of(site, boiler, start_us, end_us)
+        source = _Place(self, site, boiler)
+        return ranged(source, metrics, start_us, end_us, points)
+
+    def roll_up(
+        self, width_us: int, start_us: int, end_us: int, place: tuple[str, str] | None = None
+    ) -> int:
+        """Compute the windows of a tier anew from the rows in the span, and store them."""
+        self._ready()
+        found = []
+        for site, boiler in [place] if place else list(self._rows):
+            rows = self._rows_of(site, boiler, start_us, end_us)
+            metrics = sorted({metric for _, _, row in rows for metric in row.values})
+            series = self._bucketed(site, boiler, metrics, (start_us, end_us), width_us, 0)
+            found += roll_ups_of(site, boiler, width_us, series)
+        with self._lock:
+            for each in found:
+                self._windows[each.width_us, each.site, each.boiler, each.start_us] = each
+        return len(found)
+
+    def newest_roll_up(self, width_us: int) -> int | None:
+        """When the newest window of a tier starts."""
+        self._ready()
+        with self._lock:
+            return max(
+                (start for width, _, _, start in self._windows if width == width_us), default=None
+            )
+
+    def _of_windows(
+        self, place: tuple[str, str], tier_us: int, metrics: list[str], start_us: int, end_us: int
+    ) -> list[Series]:
+        with self._lock:
+            found = [
+                each
+                for (width, site, boiler, start), each in sorted(self._windows.items())
+                if width == tier_us and (site, boiler) == place and start_us <= start < end_us
+            ]
+        return [windows_series(metric, tier_us, found) for metric in metrics]
+
+    def _bucketed(
+        self,
+        site: str,
+        boiler: str,
+        metrics: list[str],
+        span: tuple[int, int],
+        width: int,
+        points: int,
+    ) -> list[Series]:
+        found = self._rows_of(site, boiler, *span)
         answer = []
         for metric in metrics:
             pieces: dict[str, list[tuple[int, float]]] = defaultdict(list)
@@ -254,7 +337,7 @@ class FakeStore:
     def _ready(self) -> None:
         if self.failure is not None:
             raise self.failure
-        if self.retention is None:
+        if self.kept is None:
             raise Misconfigured("the fake store was not initialised; call init() first")
 
 

@@ -14,20 +14,25 @@ from bridge.series import (
     QUALITY_SUFFIX,
     RAW,
     RETENTION_POLICIES,
+    ROLL_UPS,
+    ROLLUP,
     bucket,
     encode_events,
     encode_raw,
+    encode_roll_ups,
 )
 from store import influx_select as select
-from store.buckets import MIN_POINTS, bucket_width_us, raw_series
-from store.errors import Refused
+from store.errors import Misconfigured, Refused
 from store.influx_answers import Place, Row
 from store.influx_http import InfluxHttp
-from store.influx_setup import ApiBuckets, RetentionPolicies, make_buckets
+from store.influx_range import InfluxRange
+from store.influx_setup import ApiBuckets, Buckets, RetentionPolicies, make_buckets
 from store.port import LATEST_WITHIN_US, BatchMinute, Reading, Retention, Series
+from store.tiers import ranged
 
 _TIMEOUT_S = 30.0
 _NEWEST_ROWS = 100
+_DAY_S = 86_400
 _END_US = 2**53
 
 
@@ -70,8 +75,7 @@ class InfluxStore:
 
     def init(self, retention: Retention) -> list[str]:
         """Make the buckets, or alter for how long they keep their data."""
-        kind = ApiBuckets if self._is_version_2() else RetentionPolicies
-        return make_buckets(kind(self._http, self._database), self._database, retention)
+        return make_buckets(self._buckets(), self._database, retention)
 
     def check(self) -> str:
         """Ask each bucket something; returns the server's version and URL."""
@@ -127,20 +131,40 @@ class InfluxStore:
         """Each asked metric over the span, with at most `points` points."""
         if not metrics:
             return []
-        points = max(points, MIN_POINTS)
-        width_us = bucket_width_us(start_us, end_us, points)
-        params = select.span(start_us, end_us, site=site, boiler=boiler)
-        (rows,) = self._query(RAW, select.summed_up(metrics, width_us), params)
-        answer = [
-            select.summed_series(metric, number, width_us, rows)
-            for number, metric in enumerate(metrics)
-        ]
-        few = [number for number, series in enumerate(answer) if sum(series.count) <= points]
-        if few:
-            stored = self._query(RAW, select.values([metrics[number] for number in few]), params)
-            for number, values in zip(few, stored, strict=True):
-                answer[number] = raw_series(metrics[number], select.readings(values))
-        return answer
+        return ranged(InfluxRange(self._query, site, boiler), metrics, start_us, end_us, points)
+
+    def roll_up(
+        self, width_us: int, start_us: int, end_us: int, place: tuple[str, str] | None = None
+    ) -> int:
+        """Compute the windows of a tier anew from the rows in the span, and store them."""
+        others = {} if place is None else {"site": place[0], "boiler": place[1]}
+        statement = select.rolled_up(width_us, of_one=place is not None)
+        (rows,) = self._query(RAW, statement, select.span(start_us, end_us, **others))
+        found = [select.roll_up_of(row, width_us) for row in rows]
+        if found:
+            self._http.write(bucket(ROLLUP, self._database), encode_roll_ups(found))
+        return len(found)
+
+    def newest_roll_up(self, width_us: int) -> int | None:
+        """When the newest window of a tier starts (epoch µs); None where there is none."""
+        (rows,) = self._query(ROLLUP, select.newest(ROLL_UPS[width_us]), {})
+        return max((select.whole(row["time"]) for row in rows), default=None)
+
+    def retention(self) -> Retention:
+        """For how long the server keeps each bucket's data."""
+        buckets = self._buckets()
+        days = {}
+        for policy in RETENTION_POLICIES:
+            kept_s = buckets.kept_s(policy)
+            if kept_s is None:
+                place = bucket(policy, self._database)
+                raise Misconfigured(f"there is no bucket {place}; make it with `steam store init`")
+            days[policy] = round(kept_s / _DAY_S) if kept_s else None
+        return Retention(raw_days=days[RAW], rollup_days=days[ROLLUP], events_days=days[EVENTS])
+
+    def _buckets(self) -> Buckets:
+        kind = ApiBuckets if self._is_version_2() else RetentionPolicies
+        return kind(self._http, self._database)
 
     def rows(self, site: str, boiler: str, start_us: int, end_us: int) -> list[Rows]:
         """The stored rows of a boiler by time, each as Rows of one row, with boot and seq."""

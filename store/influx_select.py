@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from bridge.records import AlarmEvent, DeviceStatus, Rows
+from bridge.records import AlarmEvent, DeviceStatus, RollUp, Rows
 from bridge.series import (
     ALARM_EVENT,
     BATCH,
@@ -18,6 +18,7 @@ from bridge.series import (
     QUALITY_SUFFIX,
     RESERVED_FIELDS,
     SEQ_FIELD,
+    STATISTICS,
 )
 from store.errors import Misconfigured
 from store.influx_answers import Row
@@ -84,6 +85,48 @@ def summed_up(metrics: list[str], width_us: int) -> str:
         for function in ("min", "max", "mean", "last", "count")
     )
     return f'SELECT {columns} FROM "{BOILER}" WHERE {_PLACE} GROUP BY time({width_us}u) fill(none)'  # noqa: S608
+
+
+def windows(measurement: str, metrics: list[str]) -> str:
+    """The windows of a tier; the columns of number i are min_i, max_i and so on."""
+    columns = ", ".join(
+        f"{quoted(f'{metric}_{name}')} AS {name}_{number}"
+        for number, metric in enumerate(metrics)
+        for name in STATISTICS
+    )
+    return f"SELECT {columns} FROM {quoted(measurement)} WHERE {_PLACE}"  # noqa: S608
+
+
+def rolled_up(width_us: int, *, of_one: bool) -> str:
+    """Every metric's statistics in windows of a width; the columns are min_<metric> and so on."""
+    where = _PLACE if of_one else _SPAN
+    columns = ", ".join(f"{name}(*)" for name in STATISTICS)
+    group = f'GROUP BY time({width_us}u), "site", "boiler" fill(none)'
+    return f'SELECT {columns} FROM "{BOILER}" WHERE {where} {group}'  # noqa: S608
+
+
+def newest(measurement: str) -> str:
+    """The newest point of a measurement."""
+    return f"SELECT * FROM {quoted(measurement)} ORDER BY time DESC LIMIT 1"  # noqa: S608
+
+
+def roll_up_of(row: Row, width_us: int) -> RollUp:
+    """One row of `rolled_up`."""
+    metrics = {}
+    for name in row:
+        metric = name.removeprefix("mean_")
+        if metric == name or metric in RESERVED_FIELDS or metric.endswith(QUALITY_SUFFIX):
+            continue
+        if row[name] is not None:
+            low, high, mean, last, count = (number(row[f"{each}_{metric}"]) for each in STATISTICS)
+            metrics[metric] = (low, high, mean, last, int(count))
+    return RollUp(
+        site=str(row["site"] or ""),
+        boiler=str(row["boiler"]),
+        width_us=width_us,
+        start_us=whole(row["time"]),
+        metrics=metrics,
+    )
 
 
 def values(metrics: list[str]) -> str:
@@ -166,7 +209,7 @@ def record_of(kind: type[_S], row: Row) -> _S:
         present = {"boot": None, "conn": None, "seq": None, "state": None} | present
     elif kind is AlarmEvent:
         # An empty tag is none to InfluxDB; system alarms belong to no site.
-        present = {"site": ""} | present
+        present.setdefault("site", "")
     try:
         return msgspec.convert(present | {"at_us": row["time"]}, kind, strict=False)
     except msgspec.ValidationError as error:

@@ -105,6 +105,22 @@ class Store(Protocol):
     ) -> list[Series]:
         """Each asked metric over the span, with at most `points` points (at least 10)."""
 
+    def roll_up(
+        self, width_us: int, start_us: int, end_us: int, place: tuple[str, str] | None = None
+    ) -> int:
+        """Compute the windows of a tier anew from the rows in the span, and store them.
+
+        `width_us` is one of bridge.series.ROLL_UPS; the span begins and ends with a window.
+        `place` is (site, boiler), None all boilers. Windows without rows are left as they
+        are. Returns how many windows were stored.
+        """
+
+    def newest_roll_up(self, width_us: int) -> int | None:
+        """When the newest window of a tier starts (epoch µs); None where there is none."""
+
+    def retention(self) -> Retention:
+        """For how long the store keeps each bucket's data; raises Misconfigured without buckets."""
+
     def rows(self, site: str, boiler: str, start_us: int, end_us: int) -> list[Rows]:
         """The stored rows of a boiler by time, each as Rows of one row, with boot and seq.
 

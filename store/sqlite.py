@@ -2,33 +2,32 @@
 
 import sqlite3
 from datetime import datetime, timedelta
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Self, TypeVar
 
 import msgspec
 
 from bridge.clock import Clock, to_us, utc_now
-from bridge.records import AlarmEvent, AlarmState, Batch, BatchSummary, DeviceStatus, Rows
+from bridge.records import AlarmEvent, AlarmState, Batch, BatchSummary, DeviceStatus, RollUp, Rows
 from bridge.series import EVENTS, RAW, ROLLUP
-from store.buckets import MIN_POINTS, Accumulator, bucket_slices, bucket_width_us
 from store.port import LATEST_WITHIN_US, BatchMinute, Reading, Retention, Series, minutes_of
 from store.sqlite_file import SqliteFile
+from store.sqlite_range import SqliteRange, layouts_of, places, series_of, write_roll_ups
 from store.sqlite_rows import StoredRow, write_rows
 from store.sqlite_tables import (
-    SCHEMA,
-    SCHEMA_VERSION,
     cells,
-    column_values,
     columns,
     record_of,
     upsert,
 )
+from store.tiers import ranged
 
-_FETCH_ROWS = 8_192
 _PRUNE_ROWS = 5_000
-_TABLES_OF = {RAW: ("boiler", "device_status", "insight", "batch"), EVENTS: ("alarm_event",)}
+_TABLES_OF = {
+    RAW: ("boiler", "device_status", "insight", "batch"),
+    ROLLUP: ("roll_up",),
+    EVENTS: ("alarm_event",),
+}
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
@@ -62,13 +61,7 @@ class SqliteStore:
         said = [f"made the file {self._file.path}"] if self._file.make() else []
         connection = self._file.connection(checked=False)
         with self._file.transaction(connection):
-            if self._file.version_of(connection) == 0:
-                for statement in SCHEMA.split(";\n"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-                said.append(f"made the tables (version {SCHEMA_VERSION})")
-            else:
-                self._file.check_version(connection)
+            said += self._file.make_tables(connection)
             said += _set_retention(connection, retention)
         self.prune(self._clock())
         return said
@@ -132,8 +125,8 @@ class SqliteStore:
         oldest_us = to_us(self._clock()) - LATEST_WITHIN_US
         found: dict[str, Reading] = {}
         with self._file.reading() as connection:
-            layouts = _layouts(connection)
-            for series in _series_of(connection, site, boiler):
+            layouts = layouts_of(connection)
+            for series in series_of(connection, site, boiler):
                 for metric, reading in _newest(connection, series, layouts, oldest_us).items():
                     known = found.get(metric)
                     if known is None or reading.at_us > known.at_us or _greater(reading, known):
@@ -150,26 +143,42 @@ class SqliteStore:
         points: int,
     ) -> list[Series]:
         """Each asked metric over the span, with at most `points` points."""
-        points = max(points, MIN_POINTS)
-        width = bucket_width_us(start_us, end_us, points)
-        gathered = {metric: Accumulator(metric, width, points) for metric in metrics}
         with self._file.reading() as connection:
-            layouts = _layouts(connection)
-            for series in _series_of(connection, site, boiler):
-                cursor = connection.execute(
-                    "SELECT at_us, layout, packed FROM boiler "
-                    "WHERE series = ? AND at_us >= ? AND at_us < ? ORDER BY at_us",
-                    (series, start_us, end_us),
-                )
-                while chunk := cursor.fetchmany(_FETCH_ROWS):
-                    for layout, rows in groupby(chunk, itemgetter(1)):
-                        _gather(gathered, layouts[layout], list(rows), width)
-        return [gathered[metric].series() for metric in metrics]
+            source = SqliteRange(connection, site, boiler)
+            return ranged(source, metrics, start_us, end_us, points)
+
+    def roll_up(
+        self, width_us: int, start_us: int, end_us: int, place: tuple[str, str] | None = None
+    ) -> int:
+        """Compute the windows of a tier anew from the rows in the span, and store them."""
+        found: list[RollUp] = []
+        with self._file.reading() as connection:
+            for site, boiler in [place] if place else places(connection):
+                found += SqliteRange(connection, site, boiler).rolled_up(width_us, start_us, end_us)
+        connection = self._file.connection()
+        with self._file.transaction(connection):
+            write_roll_ups(connection, found)
+        return len(found)
+
+    def newest_roll_up(self, width_us: int) -> int | None:
+        """When the newest window of a tier starts (epoch µs); None where there is none."""
+        query = "SELECT max(at_us) FROM roll_up WHERE width_us = ?"
+        with self._file.reading() as connection:
+            found: int | None = connection.execute(query, (width_us,)).fetchone()[0]
+            return found
+
+    def retention(self) -> Retention:
+        """For how long `prune` leaves each bucket's data."""
+        with self._file.reading() as connection:
+            kept = dict(connection.execute("SELECT bucket, days FROM retention").fetchall())
+        return Retention(
+            raw_days=kept.get(RAW), rollup_days=kept.get(ROLLUP), events_days=kept.get(EVENTS)
+        )
 
     def rows(self, site: str, boiler: str, start_us: int, end_us: int) -> list[Rows]:
         """The stored rows of a boiler by time, each as Rows of one row, with boot and seq."""
         with self._file.reading() as connection:
-            layouts = _layouts(connection)
+            layouts = layouts_of(connection)
             stored = connection.execute(
                 "SELECT device, at_us, layout, boot, seq, packed, quality "
                 "FROM series JOIN boiler ON series = id "
@@ -247,16 +256,6 @@ def _set_retention(connection: sqlite3.Connection, retention: Retention) -> list
     return said
 
 
-def _layouts(connection: sqlite3.Connection) -> dict[int, tuple[str, ...]]:
-    found = connection.execute("SELECT id, metrics FROM layout")
-    return {number: tuple(metrics.split(",")) if metrics else () for number, metrics in found}
-
-
-def _series_of(connection: sqlite3.Connection, site: str, boiler: str) -> list[int]:
-    query = "SELECT id FROM series WHERE site = ? AND boiler = ? ORDER BY device"
-    return [number for (number,) in connection.execute(query, (site, boiler))]
-
-
 def _newest(
     connection: sqlite3.Connection, series: int, layouts: dict[int, tuple[str, ...]], since_us: int
 ) -> dict[str, Reading]:
@@ -283,20 +282,3 @@ def _newest(
 
 def _greater(one: Reading, other: Reading) -> bool:
     return one.at_us == other.at_us and one.value > other.value
-
-
-def _gather(
-    gathered: dict[str, Accumulator],
-    metrics: tuple[str, ...],
-    rows: list[tuple[int, int, bytes]],
-    width: int,
-) -> None:
-    """Hand the asked columns of rows of one layout to their accumulators."""
-    asked = [metric for metric in metrics if metric in gathered]
-    if not asked:
-        return
-    times_us = [at_us for at_us, _, _ in rows]
-    slices = bucket_slices(times_us, width)
-    values = column_values((packed for _, _, packed in rows), len(metrics))
-    for metric in asked:
-        gathered[metric].add(times_us, values[metrics.index(metric)], slices)

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from store.errors import Misconfigured, Refused, StoreError, Unavailable
-from store.sqlite_tables import SCHEMA_VERSION
+from store.sqlite_tables import SCHEMA, SCHEMA_2, SCHEMA_VERSION
 
 _BUSY_TIMEOUT_S = 10.0
 
@@ -81,13 +81,29 @@ class SqliteFile:
             raise
         return connection
 
+    def make_tables(self, connection: sqlite3.Connection) -> list[str]:
+        """Make the tables that this version knows and the file has not; a sentence where any was made."""
+        version = self.version_of(connection)
+        if version >= SCHEMA_VERSION:
+            self.check_version(connection)
+            return []
+        for statement in ("" if version else SCHEMA).split(";\n") + SCHEMA_2.split(";\n"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        return [f"made the tables (version {SCHEMA_VERSION})"]
+
     def check_version(self, connection: sqlite3.Connection) -> None:
         """Raise Misconfigured where the tables are not there or not of this version."""
         with self.speaking():
             version = self.version_of(connection)
         if version == 0:
             raise Misconfigured(f"{self.path} has no tables; make them with `steam store init`")
-        if version != SCHEMA_VERSION:
+        if version < SCHEMA_VERSION:
+            raise Misconfigured(
+                f"{self.path} has tables of version {version}; `steam store init` brings them to "
+                f"version {SCHEMA_VERSION}"
+            )
+        if version > SCHEMA_VERSION:
             raise Misconfigured(
                 f"{self.path} has tables of version {version}, this Steam knows version "
                 f"{SCHEMA_VERSION}; use the Steam that made it, or another file"

@@ -54,7 +54,7 @@ class StoredRow:
 
 def write_rows(connection: sqlite3.Connection, messages: list[Rows], batch_id: str) -> None:
     """Store rows; where a row is there already, unite both, the new one's values over the old."""
-    numbers = _Numbers(connection)
+    numbers = Numbers(connection)
     records = [record for rows in messages for record in _records_of(rows, numbers, batch_id)]
     if not records:
         return
@@ -64,7 +64,7 @@ def write_rows(connection: sqlite3.Connection, messages: list[Rows], batch_id: s
             _unite(connection, numbers, record)
 
 
-def _records_of(rows: Rows, numbers: "_Numbers", batch_id: str) -> list[_Cells]:
+def _records_of(rows: Rows, numbers: "Numbers", batch_id: str) -> list[_Cells]:
     series = numbers.series(rows.site, rows.boiler, rows.device)
     layout = numbers.layout(rows.metrics)
     boot, seq = rows.boot, rows.seq
@@ -90,7 +90,7 @@ def _codes(rows: Rows, index: int) -> str | None:
     return msgspec.json.encode(codes).decode() if codes else None
 
 
-def _unite(connection: sqlite3.Connection, numbers: "_Numbers", record: _Cells) -> None:
+def _unite(connection: sqlite3.Connection, numbers: "Numbers", record: _Cells) -> None:
     """Write a row over the one with its identity; a field that it lacks stays as it is."""
     series, at_us, layout, batch_id, boot, seq, packed, quality = record
     place = series, at_us
@@ -107,7 +107,7 @@ def _unite(connection: sqlite3.Connection, numbers: "_Numbers", record: _Cells) 
     connection.execute(_UPDATE, (layout, batch_id, boot, seq, packed, quality, *place))
 
 
-class _Numbers:
+class Numbers:
     """The numbers by which rows name their series and their layout; made where new.
 
     Remembered for one transaction only: what a transaction made is gone if it fails.

@@ -18,7 +18,7 @@ import msgspec
 from bridge.records import AlarmEvent, BatchSummary, DeviceStatus, Insight
 from bridge.series import clean_text, finite
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE series (
   id INTEGER PRIMARY KEY, site TEXT NOT NULL, boiler TEXT NOT NULL, device TEXT NOT NULL,
@@ -61,6 +61,16 @@ CREATE INDEX alarm_event_at ON alarm_event (at_us, n);
 CREATE INDEX alarm_event_n ON alarm_event (boiler, n);
 CREATE TABLE retention (bucket TEXT PRIMARY KEY, days INTEGER);
 """
+SCHEMA_2 = """
+CREATE TABLE roll_up (
+  id INTEGER PRIMARY KEY, width_us INTEGER NOT NULL, site TEXT NOT NULL, boiler TEXT NOT NULL,
+  at_us INTEGER NOT NULL, layout INTEGER NOT NULL, packed BLOB NOT NULL,
+  UNIQUE (width_us, site, boiler, at_us)
+);
+CREATE INDEX roll_up_at ON roll_up (at_us);
+"""
+"""What version 2 added: windows of roll-ups, each metric's statistics as packed doubles."""
+
 _IDENTITY: dict[type[msgspec.Struct], tuple[str, ...]] = {
     DeviceStatus: ("site", "device", "kind", "at_us"),
     AlarmEvent: ("site", "boiler", "definition", "state", "at_us"),

@@ -231,10 +231,10 @@ def broker_memory_alarm(scene: Scene) -> None:
 @case()
 def broker_disk_alarm(scene: Scene) -> None:
     """RabbitMQ's disk alarm blocks whoever publishes; then it ends."""
-    scene.servers.rabbitmq.ctl("set_disk_free_limit", "900TB")
+    scene.servers.rabbitmq.ctl("set_disk_free_limit", "900000GB")
     seen = scene.ledger.acknowledged
     scene.until(lambda: _is_still(scene), "publishers blocked")
-    scene.servers.rabbitmq.ctl("set_disk_free_limit", "1MB")
+    scene.servers.rabbitmq.ctl("set_disk_free_limit", "50MB")
     scene.until(lambda: scene.ledger.acknowledged > seen + 100, "publishers let go")
 
 

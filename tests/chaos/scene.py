@@ -151,7 +151,8 @@ class Scene:
         )
         stack.callback(self.rig.close)
         path = self.folder / "steam.yaml"
-        path.write_text(path.read_text().replace("management:", f"management:\n  {_AUDIT_OFTEN}"))
+        text = path.read_text().replace("management:", f"management:\n  {_AUDIT_OFTEN}")
+        path.write_text(text.replace("raw_days: null", "raw_days: 90"))
         self.rig.run("topology", "declare")
         self.rig.run("store", "init")
         self.servers.rabbitmq.await_on_disk("steam.record", "steam.evaluate", "steam.results")
