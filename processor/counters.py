@@ -148,7 +148,8 @@ class RecorderCounters:
     `lag_seconds` is the processing moment less the newest row's time at the last flush,
     `held_seconds` the time spent holding batches because the store was away, `copied` the
     copies kept in quarantine of messages that were stored, `over_quota` quarantined
-    messages that were counted only, because their device had filled its share.
+    messages that were counted only, because their device had filled its share, `roll_ups`
+    the windows of roll-ups that were stored.
     """
 
     role = "record"
@@ -158,6 +159,7 @@ class RecorderCounters:
         self.write_seconds = Histogram()
         self.batches = self.rows = self.bytes = self.write_failures = 0
         self.copied = self.over_quota = 0
+        self.roll_ups = self.roll_up_failures = 0
         self.lag_seconds = self.held_seconds = 0.0
 
     def settle(self, messages: int, stored: int, quarantined: Mapping[str, int] = _NONE) -> None:

@@ -18,6 +18,7 @@ from processor.keeping import AWAY_PAUSE, MOST_WAITING, Bad, Keeping
 from processor.placing import bad_message
 from processor.quarantine import Quarantine
 from processor.quota import Quota
+from processor.rollup import Touched
 from processor.troubles import TroubleBook
 from store.errors import Misconfigured, StoreError, TooLarge, Unavailable
 from store.errors import Refused as StoreRefused
@@ -75,9 +76,11 @@ class Writing:
         backoff: Backoff,
         troubles: TroubleBook | None = None,
         quota: Quota | None = None,
+        touched: Touched | None = None,
         most_waiting: int = MOST_WAITING,
     ) -> None:
         self._store = store
+        self._touched = Touched() if touched is None else touched
         self._counters = counters
         self._clock = clock
         self._zone = zone
@@ -230,6 +233,7 @@ class Writing:
                 self._counters.write_failures += 1
                 wait_s = self._hold_back(error)
             else:
+                self._touched.add(batch.rows)
                 self._backoff.reset()
                 self._recovered()
                 seconds = (self._clock() - begun).total_seconds()

@@ -121,6 +121,4 @@ def broker_watch(
     except MissingSecret as error:
         log.warning("the broker is not audited", reason=str(error))
         return None
-    return BrokerWatch(
-        broker, plant, troubles, every_s=settings.management.audit_every_s
-    )
+    return BrokerWatch(broker, plant, troubles, every_s=settings.management.audit_every_s)

@@ -16,7 +16,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-SINGLE = ("demo", "run", "processor", "notifier", "panel", "simulate", "replay", "check", "doctor")
+SINGLE = (
+    "demo",
+    "run",
+    "processor",
+    "notifier",
+    "panel",
+    "simulate",
+    "replay",
+    "rollup",
+    "check",
+    "doctor",
+)
 GROUPS = ("topology", "store", "device", "quarantine")
 
 

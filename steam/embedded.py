@@ -32,6 +32,8 @@ from processor.notifier.service import Notifier
 from processor.notifier.sqlite_ledger import SqliteLedger
 from processor.notifier.sqlite_outbox import SqliteOutbox
 from processor.record import Recorder
+from processor.rolling import Rolling
+from processor.rollup import Touched
 from processor.troubles import Telling, TroubleBook
 from processor.writing import Writing
 from steam.desk import QUARANTINE_FILE
@@ -79,6 +81,7 @@ class Embedded:
         self._health = Health()
         self._troubles = TroubleBook()
         self._told = EmbeddedTroubles()
+        self._touched = Touched()
         self._rng = random.Random()
         self._stack = ExitStack()
         self._dismiss_devices: Callable[[], None] = lambda: None
@@ -113,6 +116,7 @@ class Embedded:
         self.loops.start("housekeeping", pruning([cast("Prunable", self.store), outbox], utc_now))
         self.loops.start("troubles", Telling(self._troubles, self._told, utc_now).run)
         self.loops.start("record", self._recorder().run)
+        self.loops.start("roll-up", self._rolling().run)
         self.loops.start("evaluate", self._evaluator(outbox, notifier).run)
         self._start_dashboard(stack)
 
@@ -201,6 +205,7 @@ class Embedded:
             recorder=socket.gethostname(),
             backoff=Backoff(0.2, 30, self._rng),
             troubles=self._troubles,
+            touched=self._touched,
         )
         self._health.needs("MQTT broker (record)", lambda: source.fault)
         self._health.needs("store", lambda: writing.fault)
@@ -214,6 +219,18 @@ class Embedded:
             retention=self._retention(),
             loop=self._health.loop("record"),
             troubles=self._troubles,
+        )
+
+    def _rolling(self) -> Rolling:
+        counters = self.counters.record
+        assert counters is not None  # noqa: S101 - made in __init__
+        return Rolling(
+            self.store,
+            self._touched,
+            counters,
+            utc_now,
+            retention=self._retention(),
+            backoff=Backoff(1, 60, self._rng),
         )
 
     def _evaluator(self, outbox: SqliteOutbox, notifier: Notifier) -> Evaluator:

@@ -18,6 +18,8 @@ from processor.counters import Counters, EvaluatorCounters, RecorderCounters
 from processor.evaluate import Evaluator
 from processor.health import Health, HealthServer
 from processor.record import Recorder
+from processor.rolling import Rolling
+from processor.rollup import Touched
 from processor.troubles import Telling, TroubleBook
 from processor.writing import Writing
 from steam.broker import amqp_url
@@ -48,6 +50,7 @@ class Processor:
         self._health = Health()
         self._stores: list[Store] = []
         self._troubles = TroubleBook()
+        self._touched = Touched()
         self.counters = Counters(
             record=RecorderCounters() if "record" in roles else None,
             evaluate=EvaluatorCounters() if "evaluate" in roles else None,
@@ -60,6 +63,7 @@ class Processor:
         try:
             if self.counters.record is not None:
                 loops.start("record", self.recorder(self.counters.record).run)
+                loops.start("roll-up", self.rolling(self.counters.record).run)
             if self.counters.evaluate is not None:
                 loops.start("evaluate", self.evaluator(self.counters.evaluate).run)
             watch = broker_watch(self._settings, self._plant, self._troubles)
@@ -88,6 +92,7 @@ class Processor:
             recorder=self._name,
             backoff=Backoff(0.2, 30, self._rng),
             troubles=self._troubles,
+            touched=self._touched,
         )
         self._health.needs("RabbitMQ (record)", lambda: source.fault)
         self._health.needs("store", lambda: writing.fault)
@@ -102,6 +107,17 @@ class Processor:
             loop=self._health.loop("record"),
             troubles=self._troubles,
             hand_back_after_s=settings.amqp.hand_back_after_s,
+        )
+
+    def rolling(self, counters: RecorderCounters) -> Rolling:
+        """What computes roll-ups of what the recorder stored."""
+        return Rolling(
+            self._store(),
+            self._touched,
+            counters,
+            utc_now,
+            retention=_retention(self._settings),
+            backoff=Backoff(1, 60, self._rng),
         )
 
     def evaluator(self, counters: EvaluatorCounters) -> Evaluator:

@@ -140,7 +140,8 @@ class InfluxStore:
         others = {} if place is None else {"site": place[0], "boiler": place[1]}
         statement = select.rolled_up(width_us, of_one=place is not None)
         (rows,) = self._query(RAW, statement, select.span(start_us, end_us, **others))
-        found = [select.roll_up_of(row, width_us) for row in rows]
+        windows = (select.roll_up_of(row, width_us) for row in rows)
+        found = [window for window in windows if window.metrics]
         if found:
             self._http.write(bucket(ROLLUP, self._database), encode_roll_ups(found))
         return len(found)

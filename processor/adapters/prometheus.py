@@ -24,6 +24,8 @@ _RECORDER = {
     "bytes": "Bytes written to the store",
     "write_failures": "Writes that the store did not take at first",
     "copied": "Copies kept in quarantine of messages that were stored",
+    "roll_ups": "Windows of roll-ups stored",
+    "roll_up_failures": "Times that the store did not let roll-ups be computed",
     "over_quota": "Quarantined messages counted only, because their device filled its share",
 }
 _EVALUATOR = {

@@ -13,7 +13,8 @@ from bridge.topology import topology
 from steam.console import FAILED, ConfigOption, JsonOption, command, out, settings_at
 from steam.settings import MissingSecret, Settings
 from steam.stores import store_of
-from store.errors import StoreError
+from store.errors import Misconfigured, StoreError
+from store.port import Retention
 
 app = typer.Typer()
 
@@ -66,9 +67,28 @@ def _store(settings: Settings) -> str:
     store = store_of(settings)
     store.open()
     try:
-        return store.check()
+        told = store.check()
+        kept = store.retention()
     finally:
         store.close()
+    if kept != settings.retention:
+        raise Misconfigured(
+            f"the store keeps {_days(kept)}, steam.yaml says {_days(settings.retention)}; "
+            "`steam store init` brings the store to it"
+        )
+    return f"{told}; keeps {_days(kept)}"
+
+
+def _days(retention: Retention) -> str:
+    """How long each bucket's data is kept, in words."""
+    said = {
+        "raw": retention.raw_days,
+        "rollup": retention.rollup_days,
+        "events": retention.events_days,
+    }
+    return ", ".join(
+        f"{name} {'for ever' if days is None else f'{days} days'}" for name, days in said.items()
+    )
 
 
 def _rabbitmq(settings: Settings, plant: Plant) -> str:

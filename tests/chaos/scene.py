@@ -350,13 +350,16 @@ class Scene:
 
     def _judge_alarms(self, *, exact: bool) -> int:
         """Compare the activations recorded with those that the readings make; how many there are."""
-        events = [event for event in self.events() if event.boiler != SYSTEM]
-        found = {(e.boiler, e.at_us) for e in events if e.state is AlarmState.UNACK}
         expected = {
             (f"b{device[3:]}", at_us)
             for device in DEVICES
             for at_us in _activations(self.ledger.payloads(device))
         }
+        if exact:
+            with contextlib.suppress(AssertionError):  # what is missing is told below
+                self.until(lambda: expected <= self._activated(), "every alarm", 20)
+        events = [event for event in self.events() if event.boiler != SYSTEM]
+        found = self._activated()
         broken = verify(events)
         if broken:
             self.faults.append(f"the alarm chain is broken: {broken[0]}")
@@ -365,6 +368,14 @@ class Scene:
         if exact and expected - found:
             self.faults.append(f"{len(expected - found)} of {len(expected)} alarms missed")
         return len(found)
+
+    def _activated(self) -> set[tuple[str, int]]:
+        """(boiler, time) of every activation recorded."""
+        return {
+            (event.boiler, event.at_us)
+            for event in self.events()
+            if event.state is AlarmState.UNACK and event.boiler != SYSTEM
+        }
 
     # -- identities
 

@@ -1,0 +1,99 @@
+"""`steam rollup`: compute the roll-ups of any span anew."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.progress import Progress
+
+from bridge.clock import to_us, utc_now
+from bridge.plant import load_plant
+from bridge.series import ROLL_UPS
+from processor.rollup import GRACE_US
+from steam.console import WRONG_SETTINGS, ConfigOption, JsonOption, command, end, out, settings_at
+from steam.stores import store_of
+
+app = typer.Typer()
+
+_DAY_US = 86_400_000_000
+
+
+class Rolled(msgspec.Struct, frozen=True, kw_only=True):
+    """How many windows were stored, by measurement."""
+
+    windows: dict[str, int]
+
+
+@app.command()
+@command
+def rollup(
+    since: Annotated[
+        str, typer.Option("--from", help="Such as 2026-11-01; default: as far as rows are kept.")
+    ] = "",
+    until: Annotated[str, typer.Option("--to", help="Default: now.")] = "",
+    boiler: Annotated[str, typer.Option(help="Only this boiler.")] = "",
+    config: ConfigOption = Path("steam.yaml"),
+    as_json: JsonOption = False,
+) -> None:
+    """Compute roll-ups anew from the rows; may be interrupted and repeated, and changes no row.
+
+    Steam does this by itself for whatever it stores; this is for data that came another way.
+    """
+    settings = settings_at(config)
+    plant = load_plant(settings.plant_path)
+    chosen = [each for each in plant.file.boilers if boiler in ("", each.name)]
+    if not chosen:
+        end(f"no boiler {boiler!r} in {settings.plant_path}", WRONG_SETTINGS)
+    now = utc_now()
+    kept_days = settings.retention.raw_days
+    first = now - timedelta(days=kept_days if kept_days is not None else 3650)
+    start_us, end_us = to_us(_moment(since) or first), to_us(_moment(until) or now)
+    if kept_days is not None:
+        start_us = max(start_us, to_us(first))
+    done = dict.fromkeys(ROLL_UPS.values(), 0)
+    store = store_of(settings)
+    store.open()
+    try:
+        spans = list(_days(start_us, end_us))
+        with Progress(console=out, transient=True, disable=as_json) as progress:
+            task = progress.add_task("days", total=len(spans) * len(chosen))
+            for each in chosen:
+                for low, high in spans:
+                    for width_us, measurement in ROLL_UPS.items():
+                        # A window that is not over would hide the rows that are still to come.
+                        over_us = min(high, (to_us(now) - GRACE_US) // width_us * width_us)
+                        if low < over_us:
+                            place = (each.site, each.name)
+                            done[measurement] += store.roll_up(width_us, low, over_us, place)
+                    progress.advance(task)
+    finally:
+        store.close()
+    if as_json:
+        typer.echo(msgspec.json.encode(Rolled(windows=done)))
+        return
+    told = ", ".join(f"{count} of {measurement}" for measurement, count in done.items())
+    out.print(f"windows stored: {told}", markup=False)
+
+
+def _moment(text: str) -> datetime | None:
+    """A date or a moment as people write it; without a zone it is UTC."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        end(f"{text!r} is no date; write 2026-11-01 or 2026-11-01T06:00-03:00", WRONG_SETTINGS)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _days(start_us: int, end_us: int) -> Iterator[tuple[int, int]]:
+    """Spans of whole windows of every width, a UTC day each, the last one to the hour's end."""
+    widest = max(ROLL_UPS)
+    low, last = start_us // widest * widest, -(-end_us // widest) * widest
+    while low < last:
+        high = min(low // _DAY_US * _DAY_US + _DAY_US, last)
+        yield low, high
+        low = high
