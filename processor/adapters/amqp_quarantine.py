@@ -2,7 +2,7 @@
 
 from pika.spec import BasicProperties
 
-from processor.adapters.amqp_publisher import PERSISTENT, AmqpPublisher, PublishRefused
+from processor.adapters.amqp_publisher import PERSISTENT, AmqpPublisher, Outgoing
 from processor.quarantine import BadMessage
 
 QUARANTINE_QUEUE = "steam.quarantine"
@@ -25,25 +25,23 @@ class AmqpQuarantine:
         """Nothing to do: each put connects."""
 
     def put(self, messages: list[BadMessage]) -> set[int]:
-        """Publish each message and wait for its confirm; the places of those refused."""
-        refused = set()
+        """Publish the messages and wait for their confirms; the places of those refused."""
         try:
-            for place, message in enumerate(messages):
-                headers = {
-                    REASON_HEADER: message.reason.value,
-                    DETAIL_HEADER: message.detail[:1000],
-                    KEY_HEADER: message.routing_key[:1000],
-                    AT_HEADER: message.at_us,
-                }
-                properties = BasicProperties(delivery_mode=PERSISTENT, headers=headers)
-                try:
-                    self._publisher.publish("", QUARANTINE_QUEUE, message.body, properties)
-                except PublishRefused:
-                    refused.add(place)
+            return self._publisher.publish_all([_outgoing(message) for message in messages])
         finally:
             self._publisher.close()
-        return refused
 
     def close(self) -> None:
         """Leave."""
         self._publisher.close()
+
+
+def _outgoing(message: BadMessage) -> Outgoing:
+    headers = {
+        REASON_HEADER: message.reason.value,
+        DETAIL_HEADER: message.detail[:1000],
+        KEY_HEADER: message.routing_key[:1000],
+        AT_HEADER: message.at_us,
+    }
+    properties = BasicProperties(delivery_mode=PERSISTENT, headers=headers)
+    return Outgoing("", QUARANTINE_QUEUE, message.body, properties)

@@ -8,7 +8,13 @@ from bridge.live import LiveSite, encode_live
 from bridge.messages import Cmd
 from bridge.records import AlarmEvent
 from bridge.topics import Kind, Topic
-from processor.adapters.amqp_publisher import PERSISTENT, TRANSIENT, AmqpPublisher
+from processor.adapters.amqp_publisher import (
+    PERSISTENT,
+    TRANSIENT,
+    AmqpPublisher,
+    Outgoing,
+    PublishRefused,
+)
 from processor.results import PROBE, PublishFailed
 
 log = structlog.get_logger(__name__)
@@ -33,10 +39,18 @@ class AmqpResults:
         """Nothing to do: the publisher connects when first used."""
 
     def publish(self, events: list[AlarmEvent]) -> None:
-        """One message an event to steam.alarms, one with all of them to steam.results."""
-        for event in events:
-            properties = BasicProperties(delivery_mode=PERSISTENT, message_id=event.id)
-            self._publisher.publish("", ALARMS_QUEUE, msgspec.json.encode(event), properties)
+        """One message an event to steam.alarms, then one with all of them to steam.results."""
+        told = [
+            Outgoing(
+                "",
+                ALARMS_QUEUE,
+                msgspec.json.encode(event),
+                BasicProperties(delivery_mode=PERSISTENT, message_id=event.id),
+            )
+            for event in events
+        ]
+        if self._publisher.publish_all(told):
+            raise PublishRefused(f"queue {ALARMS_QUEUE} is full; does the notifier run?")
         properties = BasicProperties(delivery_mode=PERSISTENT)
         self._publisher.publish("", RESULTS_QUEUE, msgspec.json.encode(events), properties)
 
