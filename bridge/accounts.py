@@ -270,10 +270,12 @@ _ACCOUNTS = Account(
     tags=("administrator",),
 )
 _DESK = Account(
-    # A message from quarantine is sent again as its device sent it.
+    # A message is sent again as its device sent it, a dead letter of steam.results through the
+    # default exchange, as the evaluator sent it.
     name=Service.DESK.value,
     permission=Permission(
-        write=_one_of(MQTT_EXCHANGE), read=_one_of(QueueName.QUARANTINE, QueueName.DEAD)
+        write=_one_of("amq.default", MQTT_EXCHANGE),
+        read=_one_of(QueueName.QUARANTINE, QueueName.UNROUTED, QueueName.DEAD),
     ),
     topic_permissions=(TopicPermission(write=f"{_ANY_DEVICE}{_SENDS}$"),),
 )

@@ -47,6 +47,7 @@ class Reason(StrEnum):
     STORE_REFUSED = "store_refused"
     ADOPTED = "adopted"
     UNEXPECTED = "unexpected"
+    DEAD_LETTER = "dead_letter"
 
 
 class Refused(ValueError):

@@ -1,6 +1,7 @@
 """Messages that cannot be taken in, kept whole with the reason, and the port to their place."""
 
 from collections.abc import Callable
+from enum import StrEnum
 from hashlib import blake2s
 from typing import Protocol
 
@@ -10,14 +11,23 @@ from bridge.messages import Reason
 from bridge.topics import BadTopic, parse_routing_key
 
 
+class Place(StrEnum):
+    """Where a message that was not taken in is."""
+
+    QUARANTINE = "quarantine"
+    UNROUTED = "unrouted"
+    DEAD = "dead"
+
+
 class BadMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message as it came, why it is here, and since when (epoch µs)."""
+    """A message as it came, why it is here, and since when (epoch µs; 0: nobody knows)."""
 
     routing_key: str
     body: bytes
     reason: Reason
     detail: str
     at_us: int
+    place: Place = Place.QUARANTINE
 
     @property
     def device(self) -> str:
@@ -35,15 +45,20 @@ class BadMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Desk(Protocol):
-    """Where a person looks at quarantined messages; looking changes nothing."""
+    """Where a person looks at messages that were not taken in; looking changes nothing."""
 
-    def messages(self, limit: int = 1000) -> list[BadMessage]:
-        """The messages in quarantine, oldest first."""
+    def messages(self, limit: int = 1000, place: Place | None = None) -> list[BadMessage]:
+        """The messages in one place or in all, each oldest first, at most `limit` of a place."""
 
-    def retry(self, wanted: Callable[[BadMessage], bool]) -> int:
+    def retry(
+        self,
+        wanted: Callable[[BadMessage], bool],
+        told: Callable[[int], None] = lambda _sent: None,
+    ) -> int:
         """Publish the wanted messages again as they first came, oldest first, and remove them.
 
-        Each is removed once the broker has it. Returns how many; raises BrokerError.
+        Each is removed once the broker has it. Returns how many, and tells how many so far;
+        raises BrokerError.
         """
 
     def drop(self, identity: str) -> BadMessage | None:

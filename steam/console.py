@@ -35,6 +35,11 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
+def visible(text: str) -> str:
+    """A line from outside as a terminal may show it: control characters as escapes."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 def end(text: str, code: int) -> NoReturn:
     """Say why on standard error and leave with an exit code."""
     err.print(text, style="red", markup=False, highlight=False)

@@ -7,7 +7,7 @@ import paho.mqtt.client as mqtt
 
 from bridge.broker import BrokerUnavailable
 from processor.adapters.sqlite_quarantine import SqliteQuarantine
-from processor.quarantine import BadMessage, Desk
+from processor.quarantine import BadMessage, Desk, Place
 from steam.links import MqttAddress, mqtt_address
 from steam.settings import Settings
 
@@ -22,18 +22,23 @@ class EmbeddedDesk:
         self._quarantine = quarantine
         self._broker = broker
 
-    def messages(self, limit: int = 1000) -> list[BadMessage]:
-        """The messages in quarantine, oldest first."""
-        return self._quarantine.messages(limit)
+    def messages(self, limit: int = 1000, place: Place | None = None) -> list[BadMessage]:
+        """The messages in quarantine, oldest first: on one machine there is no other place."""
+        return self._quarantine.messages(limit) if place in (None, Place.QUARANTINE) else []
 
-    def retry(self, wanted: Callable[[BadMessage], bool]) -> int:
+    def retry(
+        self,
+        wanted: Callable[[BadMessage], bool],
+        told: Callable[[int], None] = lambda _sent: None,
+    ) -> int:
         """Publish the wanted messages again, each removed once the broker has it."""
-        messages = [message for message in self._quarantine.messages(-1) if wanted(message)]
+        messages = [each for each in self._quarantine.numbered(-1) if wanted(each[1])]
         if messages:
             with _connected(self._broker) as client:
-                for message in messages:
+                for sent, (number, message) in enumerate(messages, start=1):
                     _publish(client, self._broker, message)
-                    self._quarantine.drop(message.id)
+                    self._quarantine.remove(number)
+                    told(sent)
         return len(messages)
 
     def drop(self, identity: str) -> BadMessage | None:

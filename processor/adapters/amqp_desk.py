@@ -1,27 +1,45 @@
-"""The quarantine queue of RabbitMQ as a person looks at it."""
+"""RabbitMQ's queues of messages that were not taken in, as a person looks at them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError, ChannelClosedByBroker
-from pika.spec import BasicProperties
+from pika.spec import Basic, BasicProperties
 
 from bridge.broker import BrokerRefused, BrokerUnavailable
+from bridge.clock import to_us
 from bridge.messages import Reason
-from bridge.topology import MQTT_EXCHANGE
-from processor.adapters.amqp_publisher import PERSISTENT
+from bridge.topology import MQTT_EXCHANGE, QueueName
+from processor.adapters.amqp_publisher import PERSISTENT, AmqpPublisher, Outgoing
 from processor.adapters.amqp_quarantine import (
     AT_HEADER,
     DETAIL_HEADER,
     KEY_HEADER,
-    QUARANTINE_QUEUE,
     REASON_HEADER,
 )
-from processor.quarantine import BadMessage
+from processor.quarantine import BadMessage, Place
+from processor.results import PublishFailed
 
 _PAUSE_S = 1.0
+_TOGETHER = 500
+_MOST_PREFETCH = 65_535
+_QUEUES = {
+    Place.QUARANTINE: QueueName.QUARANTINE.value,
+    Place.UNROUTED: QueueName.UNROUTED.value,
+    Place.DEAD: QueueName.DEAD.value,
+}
+
+
+class _Kept(NamedTuple):
+    """A message in a queue: its delivery tag, what it is, and where it first was sent."""
+
+    tag: int
+    message: BadMessage
+    exchange: str
 
 
 class AmqpDesk:
@@ -33,38 +51,63 @@ class AmqpDesk:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def messages(self, limit: int = 1000) -> list[BadMessage]:
-        """The messages in quarantine, oldest first."""
-        with self._channel() as channel:
-            return [message for _, message in _consumed(channel, limit)]
+    def messages(self, limit: int = 1000, place: Place | None = None) -> list[BadMessage]:
+        """The messages in one place or in all, each oldest first, at most `limit` of a place."""
+        found = []
+        for each in _chosen(place):
+            with self._channel() as channel:
+                found += [kept.message for kept in _consumed(channel, each, limit)]
+        return found
 
-    def retry(self, wanted: Callable[[BadMessage], bool]) -> int:
-        """Publish the wanted messages again where devices publish, confirmed, and remove them."""
+    def retry(
+        self,
+        wanted: Callable[[BadMessage], bool],
+        told: Callable[[int], None] = lambda _sent: None,
+    ) -> int:
+        """Publish the wanted messages again where and as they first came, and remove them."""
         sent = 0
-        with self._channel() as channel:
-            out = channel.connection.channel()
-            out.confirm_delivery()
-            for tag, message in _consumed(channel, None):
-                if wanted(message):
-                    out.basic_publish(
-                        MQTT_EXCHANGE,
-                        message.routing_key,
-                        message.body,
-                        properties=BasicProperties(delivery_mode=PERSISTENT),
-                        mandatory=True,
+        publisher = AmqpPublisher(self._url, name="steam desk")
+        try:
+            for place in Place:
+                with self._channel() as channel:
+                    kept = (
+                        each for each in _consumed(channel, place, None) if wanted(each.message)
                     )
-                    channel.basic_ack(tag)
-                    sent += 1
+                    for together in _chunks(kept):
+                        sent += self._send(channel, publisher, together, sent)
+                        told(sent)
+        finally:
+            publisher.close()
         return sent
 
     def drop(self, identity: str) -> BadMessage | None:
         """Remove a message for good."""
-        with self._channel() as channel:
-            for tag, message in _consumed(channel, None):
-                if message.id == identity:
-                    channel.basic_ack(tag)
-                    return message
+        for place in Place:
+            with self._channel() as channel:
+                for kept in _consumed(channel, place, None):
+                    if kept.message.id == identity:
+                        channel.basic_ack(kept.tag)
+                        return kept.message
         return None
+
+    def _send(
+        self, channel: BlockingChannel, publisher: AmqpPublisher, kept: list[_Kept], before: int
+    ) -> int:
+        """Send and acknowledge; raises BrokerRefused where the broker does not take all."""
+        try:
+            refused = publisher.publish_all([_outgoing(each) for each in kept])
+        except PublishFailed as error:
+            raise BrokerUnavailable(f"{before} were sent again; the rest stays: {error}") from None
+        for place, each in enumerate(kept):
+            if place not in refused:
+                channel.basic_ack(each.tag)
+        if refused:
+            sent = before + len(kept) - len(refused)
+            raise BrokerRefused(
+                f"{sent} were sent again; the broker refused the next, its queue is full: it and "
+                "the rest stay"
+            )
+        return len(kept)
 
     @contextmanager
     def _channel(self) -> Iterator[BlockingChannel]:
@@ -86,26 +129,83 @@ class AmqpDesk:
             raise BrokerUnavailable(f"{text}; is it up, is the address right?") from None
 
 
-def _consumed(channel: BlockingChannel, limit: int | None) -> Iterator[tuple[int, BadMessage]]:
-    """(delivery tag, message) of what is in the queue, unacknowledged."""
-    waiting = channel.queue_declare(QUARANTINE_QUEUE, passive=True).method.message_count
+def _chosen(place: Place | None) -> list[Place]:
+    return list(Place) if place is None else [place]
+
+
+def _consumed(channel: BlockingChannel, place: Place, limit: int | None) -> Iterator[_Kept]:
+    """What is in a queue, unacknowledged."""
+    queue = _QUEUES[place]
+    waiting = channel.queue_declare(queue, passive=True).method.message_count
     left = waiting if limit is None else min(waiting, limit)
     if not left:
         return
-    for method, properties, body in channel.consume(QUARANTINE_QUEUE, inactivity_timeout=_PAUSE_S):
+    channel.basic_qos(prefetch_count=min(left, _MOST_PREFETCH))
+    for method, properties, body in channel.consume(queue, inactivity_timeout=_PAUSE_S):
         if method is None:
             return
-        yield method.delivery_tag, _message(properties.headers or {}, body)
+        yield _READERS[place](method, properties, body)
         left -= 1
         if not left:
             return
 
 
-def _message(headers: dict[str, object], body: bytes) -> BadMessage:
-    return BadMessage(
+def _quarantined(method: Basic.Deliver, properties: BasicProperties, body: bytes) -> _Kept:
+    headers = properties.headers or {}
+    message = BadMessage(
         routing_key=str(headers.get(KEY_HEADER, "")),
         body=body,
         reason=Reason(str(headers.get(REASON_HEADER, Reason.MALFORMED.value))),
         detail=str(headers.get(DETAIL_HEADER, "")),
         at_us=int(str(headers.get(AT_HEADER, 0))),
     )
+    return _Kept(method.delivery_tag, message, MQTT_EXCHANGE)
+
+
+def _unrouted(method: Basic.Deliver, _properties: BasicProperties, body: bytes) -> _Kept:
+    message = BadMessage(
+        routing_key=str(method.routing_key or ""),
+        body=body,
+        reason=Reason.UNKNOWN_DEVICE,
+        detail="no queue was bound for it; a recorder that runs takes it from here",
+        at_us=0,
+        place=Place.UNROUTED,
+    )
+    return _Kept(method.delivery_tag, message, MQTT_EXCHANGE)
+
+
+def _dead(method: Basic.Deliver, properties: BasicProperties, body: bytes) -> _Kept:
+    """A dead letter, as its first `x-death` header tells of it."""
+    deaths = (properties.headers or {}).get("x-death") or [{}]
+    death = deaths[0]
+    at = death.get("time")
+    message = BadMessage(
+        routing_key=str(next(iter(death.get("routing-keys", [])), method.routing_key or "")),
+        body=body,
+        reason=Reason.DEAD_LETTER,
+        detail=f"{death.get('queue', 'a queue')} gave it up: {death.get('reason', 'unknown')}, "
+        f"{death.get('count', 1)} times",
+        at_us=to_us(at.replace(tzinfo=UTC)) if isinstance(at, datetime) else 0,
+        place=Place.DEAD,
+    )
+    return _Kept(method.delivery_tag, message, str(death.get("exchange", MQTT_EXCHANGE)))
+
+
+_READERS = {Place.QUARANTINE: _quarantined, Place.UNROUTED: _unrouted, Place.DEAD: _dead}
+
+
+def _outgoing(kept: _Kept) -> Outgoing:
+    properties = BasicProperties(delivery_mode=PERSISTENT)
+    message = kept.message
+    return Outgoing(kept.exchange, message.routing_key, message.body, properties)
+
+
+def _chunks(kept: Iterator[_Kept]) -> Iterator[list[_Kept]]:
+    together: list[_Kept] = []
+    for each in kept:
+        together.append(each)
+        if len(together) == _TOGETHER:
+            yield together
+            together = []
+    if together:
+        yield together

@@ -51,18 +51,23 @@ class SqliteQuarantine:
 
     def messages(self, limit: int = 1000) -> list[BadMessage]:
         """The messages in quarantine, oldest first."""
-        return [message for _, message in self._numbered(limit)]
+        return [message for _, message in self.numbered(limit)]
 
     def drop(self, identity: str) -> BadMessage | None:
         """Remove a message for good; None: no such id."""
-        for number, message in self._numbered(-1):
+        for number, message in self.numbered(-1):
             if message.id == identity:
-                with self._lock, self._open() as connection:
-                    connection.execute("DELETE FROM quarantine WHERE id = ?", (number,))
+                self.remove(number)
                 return message
         return None
 
-    def _numbered(self, limit: int) -> list[tuple[int, BadMessage]]:
+    def remove(self, number: int) -> None:
+        """Remove the message of a number for good."""
+        with self._lock, self._open() as connection:
+            connection.execute("DELETE FROM quarantine WHERE id = ?", (number,))
+
+    def numbered(self, limit: int) -> list[tuple[int, BadMessage]]:
+        """The messages with the numbers by which they can be removed, oldest first."""
         query = f"SELECT id, {_COLUMNS} FROM quarantine ORDER BY id LIMIT ?"  # noqa: S608
         with self._lock:
             rows = self._open().execute(query, (limit,)).fetchall()

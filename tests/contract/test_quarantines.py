@@ -1,6 +1,7 @@
 """The quarantine port: what SQLite's table and RabbitMQ's queue do alike."""
 
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -9,7 +10,7 @@ from processor.adapters.amqp_desk import AmqpDesk
 from processor.adapters.amqp_publisher import AmqpPublisher
 from processor.adapters.amqp_quarantine import QUARANTINE_QUEUE, AmqpQuarantine
 from processor.adapters.sqlite_quarantine import SqliteQuarantine
-from processor.quarantine import BadMessage
+from processor.quarantine import BadMessage, Place
 from processor.results import PublishFailed
 from tests.fakes import FakeQuarantine
 
@@ -53,7 +54,7 @@ class AmqpBench:
         )
         self.quarantine = AmqpQuarantine(AmqpPublisher(broker.amqp_url, name="test"))
         stack.callback(self.quarantine.close)
-        self.messages = AmqpDesk(broker.amqp_url).messages
+        self.messages = partial(AmqpDesk(broker.amqp_url).messages, place=Place.QUARANTINE)
 
 
 @pytest.fixture(params=["fake", "sqlite", pytest.param("amqp", marks=pytest.mark.broker)])

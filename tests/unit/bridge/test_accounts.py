@@ -109,7 +109,7 @@ def test_device_of_steams_own_mqtt_account_is_none():
         (Service.PANEL, set()),
         (Service.GATEWAY, set()),
         (Service.ACCOUNTS, set()),
-        (Service.DESK, {QueueName.QUARANTINE, QueueName.DEAD}),
+        (Service.DESK, {QueueName.QUARANTINE, QueueName.UNROUTED, QueueName.DEAD}),
     ],
 )
 def test_service_account_consumes_from_its_own_queues(service, queues):
