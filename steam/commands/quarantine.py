@@ -87,7 +87,7 @@ def list_(
 def show(
     identity: Identity, config: Config = Path("steam.yaml"), as_json: JsonOption = False
 ) -> None:
-    """Show one message, whole; what a terminal would obey is written as \\x.."""
+    """Show one message, whole; what a terminal would obey is written as escapes."""
     with desk_of(settings_at(config)) as desk:
         found = [message for message in desk.messages(_ALL) if message.id == identity]
     if not found:
