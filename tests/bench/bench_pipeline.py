@@ -32,7 +32,7 @@ from tests.servers.rabbitmq import any_rabbitmq
 from tests.system.rig import ROOT, Rig
 
 MESSAGES = int(os.environ.get("BENCH_MESSAGES", "100000"))
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "2"))
 DEVICES = 50
 LIVE_RATE, LIVE_S = 500, 15
 TARGETS = {
@@ -198,7 +198,7 @@ class TimedStore:
         return getattr(self._store, name)
 
 
-def publish_to_stored(rig: Rig) -> list[float]:
+def publish_to_stored(rig: Rig, rate: int = LIVE_RATE) -> list[float]:
     """The waits in ms at a steady rate."""
     os.environ.update(rig.environment)
     waits_ms: list[float] = []
@@ -214,8 +214,8 @@ def publish_to_stored(rig: Rig) -> list[float]:
     with rig.rabbitmq.connect() as connection:
         channel = connection.channel()
         begun = time.monotonic()
-        for number in range(LIVE_RATE * LIVE_S):
-            connection.sleep(max(0.0, begun + number / LIVE_RATE - time.monotonic()))
+        for number in range(rate * LIVE_S):
+            connection.sleep(max(0.0, begun + number / rate - time.monotonic()))
             device, seq = number % DEVICES, 10_000_000 + number
             channel.basic_publish(
                 "amq.topic",
