@@ -9,6 +9,9 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+BATCH_ROWS_BOUNDS = (1.0, 10.0, 50.0, 100.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0)
+"""Upper bounds of the histogram of batch sizes, in rows."""
+
 WRITE_SECONDS_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of the histogram of write times, in seconds."""
 
@@ -121,17 +124,17 @@ class Flow:
 
 
 class Histogram:
-    """How often a duration fell below each bound; one writer, any number of readers."""
+    """How often a value fell below each bound; one writer, any number of readers."""
 
     def __init__(self, bounds: tuple[float, ...] = WRITE_SECONDS_BOUNDS) -> None:
         self.bounds = bounds
         self.total = 0.0
         self._counts = [0] * (len(bounds) + 1)
 
-    def observe(self, seconds: float) -> None:
-        """Count one duration."""
-        self._counts[bisect_left(self.bounds, seconds)] += 1
-        self.total += seconds
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self._counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
 
     def cumulative(self) -> list[int]:
         """Observations up to each bound, then all of them (the form of Prometheus)."""
@@ -146,7 +149,7 @@ class RecorderCounters:
     """What a recorder has done; only the recorder's own threads write here.
 
     `lag_seconds` is the processing moment less the newest row's time at the last flush,
-    `held_seconds` the time spent holding batches because the store was away, `copied` the
+    `held_seconds` for how long store or quarantine have taken nothing (0: they do), `copied` the
     copies kept in quarantine of messages that were stored, `over_quota` quarantined
     messages that were counted only, because their device had filled its share, `roll_ups`
     the windows of roll-ups that were stored.
@@ -157,6 +160,9 @@ class RecorderCounters:
     def __init__(self) -> None:
         self.flow = Flow(self.role, ("stored",))
         self.write_seconds = Histogram()
+        self.batch_rows = Histogram(BATCH_ROWS_BOUNDS)
+        self.connected = False
+        self.stalls = 0
         self.batches = self.rows = self.bytes = self.write_failures = 0
         self.copied = self.over_quota = 0
         self.roll_ups = self.roll_up_failures = 0
@@ -172,6 +178,7 @@ class RecorderCounters:
         self.rows += rows
         self.bytes += written_bytes
         self.write_seconds.observe(seconds)
+        self.batch_rows.observe(rows)
 
 
 class EvaluatorCounters:
@@ -179,7 +186,7 @@ class EvaluatorCounters:
 
     `lag_seconds` is the evaluation moment less the newest row's time, `held_seconds` the
     time spent waiting because results could not be published, `commands` the operators'
-    commands taken. Probes among evaluators are no messages and are not counted.
+    commands taken, `active` whether this is the evaluator that is given messages. Probes among evaluators are no messages and are not counted.
     """
 
     role = "evaluate"
@@ -187,8 +194,9 @@ class EvaluatorCounters:
     def __init__(self) -> None:
         self.flow = Flow(self.role, ("evaluated", "duplicate"))
         self.rows = self.transitions = self.retroactive = 0
-        self.publish_failures = self.live_published = self.commands = 0
+        self.publish_failures = self.live_published = self.commands = self.stalls = 0
         self.lag_seconds = self.held_seconds = 0.0
+        self.connected = self.active = False
 
     def settle(
         self,

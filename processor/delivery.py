@@ -67,5 +67,9 @@ class Source(Protocol):
     def connections(self) -> int:
         """How often the broker was reached so far; another consumer may have been active between."""
 
+    @property
+    def stalls(self) -> int:
+        """How often a queue was subscribed anew because it had messages and delivered none."""
+
     def close(self) -> None:
         """Leave the broker; what is unacknowledged is handed over again later."""

@@ -111,7 +111,10 @@ class Evaluator:
         self._refresh_plant(now)
         self._follow_connection()
         self._waiting += self._unacknowledged.receive(deliveries)
-        if not self._is_active(now, called=bool(deliveries)) or not self._goes_on(now):
+        is_active = self._is_active(now, called=bool(deliveries))
+        self._counters.active, self._counters.connected = is_active, self._source.connected
+        self._counters.stalls = self._source.stalls
+        if not is_active or not self._goes_on(now):
             return
         waiting, self._waiting = self._waiting, []
         newest_us = self._evaluate(waiting, now)

@@ -101,6 +101,9 @@ class Recorder:
         if self._worker.free and self._gathering.due(self._clock()):
             self._worker.submit(self._gathering.take())
         self._settle(self._worker.finished())
+        self._counters.held_seconds = self._writing.held_s
+        self._counters.connected = self._source.connected
+        self._counters.stalls = self._source.stalls
 
     def _gather(self, deliveries: list[Delivery]) -> None:
         if not deliveries:
@@ -162,6 +165,7 @@ class Recorder:
         """Take nothing until the store answers; then begin anew."""
         while not stopping.wait(_ASK_STORE_EVERY_S):
             self._loop.tick()
+            self._counters.held_seconds = self._writing.held_s
             if self._writing.store_answers():
                 break
         self._writing.forget()

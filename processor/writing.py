@@ -139,7 +139,6 @@ class Writing:
             if stopping.wait(AWAY_PAUSE.total_seconds()):
                 raise Abandoned
             settled += self._keeping.retry(now=True)
-        self._counters.held_seconds = 0.0
         stored = len(gathered.deliveries) - len(bad)
         if not self.waiting:
             return self._written(settled, stored, up_to=gathered.last_number)
@@ -224,7 +223,6 @@ class Writing:
 
     def _hold(self, batch: Batch, size: int, stopping: threading.Event) -> None:
         """Write, waiting as long as the store is away; `size` in bytes."""
-        started = self._clock()
         while True:
             begun = self._clock()
             try:
@@ -240,7 +238,6 @@ class Writing:
                 rows = sum(len(each.times_us) for each in batch.rows)
                 self._counters.wrote(rows, size, seconds)
                 return
-            self._counters.held_seconds = (self._clock() - started).total_seconds()
             if stopping.wait(wait_s):
                 raise Abandoned
 

@@ -34,6 +34,7 @@ class FakeSource:
         self.closed = False
         self.connected = True
         self.connections = 1
+        self.stalls = 0
 
     def put(
         self,

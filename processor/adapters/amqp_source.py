@@ -41,8 +41,7 @@ class _Look(NamedTuple):
 class AmqpSource:
     """Consumes queues on one connection; implements processor.delivery.Source.
 
-    `single_active` says that of the queues' consumers only one is given anything. `stalls`
-    counts how often a queue had to be subscribed again because it delivered nothing.
+    `single_active` says that of the queues' consumers only one is given anything.
     Delivery tags count from 1 on each channel, so a delivery's tag is its number less the
     number at which the channel began; numbers of an earlier channel cannot be acknowledged.
     """
@@ -77,7 +76,7 @@ class AmqpSource:
         self._alone: set[int] = set()
         self._looks: dict[str, _Look] = {}
         self._look_at = 0.0
-        self.stalls = 0
+        self._stalls = 0
 
     @property
     def connected(self) -> bool:
@@ -88,6 +87,11 @@ class AmqpSource:
     def connections(self) -> int:
         """How often a connection was made."""
         return self._connections
+
+    @property
+    def stalls(self) -> int:
+        """How often a queue was subscribed anew because it delivered nothing."""
+        return self._stalls
 
     @property
     def fault(self) -> str:
@@ -202,7 +206,7 @@ class AmqpSource:
                 self._looks[queue] = _Look(delivered, ready, before.times + 1)
                 is_waiting = self._single_active and not delivered
                 if before.times >= (_PATIENT_LOOKS if is_waiting else 1):
-                    self.stalls += 1
+                    self._stalls += 1
                     self._lose(f"{queue} has {ready} messages and delivers none")
                     return
 

@@ -58,6 +58,11 @@ class MqttSource:
         return self._client is not None and self._client.is_connected()
 
     @property
+    def stalls(self) -> int:
+        """Never: an MQTT broker pushes what it has, or the connection ends."""
+        return 0
+
+    @property
     def connections(self) -> int:
         """How often the session was (re)established."""
         return self._connections

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -14,6 +14,7 @@ from processor.counters import (
     Counters,
     EvaluatorCounters,
     Flow,
+    Histogram,
     NotifierCounters,
     RecorderCounters,
 )
@@ -72,6 +73,7 @@ def exposition(counters: Counters) -> bytes:
     """The counters of this moment as Prometheus text."""
     registry = CollectorRegistry()
     registry.register(SteamCollector(counters))
+    ProcessCollector(registry=registry)
     return bytes(generate_latest(registry))
 
 
@@ -104,25 +106,55 @@ def _plain(prefix: str, source: object, names: dict[str, str]) -> Iterator[Metri
         yield CounterMetricFamily(f"{prefix}_{name}", text, value=getattr(source, name))
 
 
-def _times(prefix: str, source: RecorderCounters | EvaluatorCounters) -> Iterator[Metric]:
-    lag, held = source.lag_seconds, source.held_seconds
-    yield GaugeMetricFamily(f"{prefix}_lag_seconds", "Now less the newest row's time", value=lag)
-    yield CounterMetricFamily(f"{prefix}_held_seconds", "Time spent holding back", value=held)
+def _state(prefix: str, source: RecorderCounters | EvaluatorCounters) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        f"{prefix}_lag_seconds", "Now less the newest row's time", value=source.lag_seconds
+    )
+    yield GaugeMetricFamily(
+        f"{prefix}_connected", "1 while the broker is connected", value=float(source.connected)
+    )
+    yield CounterMetricFamily(
+        f"{prefix}_stalls",
+        "Times that a queue with messages delivered none and was subscribed anew",
+        value=source.stalls,
+    )
+
+
+def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
+    bounds = [*(f"{bound:g}" for bound in histogram.bounds), "+Inf"]
+    buckets = list(zip(bounds, histogram.cumulative(), strict=True))
+    family = HistogramMetricFamily(name, text)
+    family.add_metric([], buckets, histogram.total)
+    return family
 
 
 def _recorder_families(record: RecorderCounters) -> Iterator[Metric]:
     yield from _plain("steam_record", record, _RECORDER)
-    yield from _times("steam_record", record)
-    bounds = [*(f"{bound:g}" for bound in record.write_seconds.bounds), "+Inf"]
-    buckets = list(zip(bounds, record.write_seconds.cumulative(), strict=True))
-    family = HistogramMetricFamily("steam_record_write_seconds", "Duration of a write to the store")
-    family.add_metric([], buckets, record.write_seconds.total)
-    yield family
+    yield from _state("steam_record", record)
+    yield GaugeMetricFamily(
+        "steam_record_held_seconds",
+        "For how long store or quarantine have taken nothing",
+        value=record.held_seconds,
+    )
+    yield _histogram(
+        "steam_record_write_seconds", "Duration of a write to the store", record.write_seconds
+    )
+    yield _histogram("steam_record_batch_rows", "Rows of a write", record.batch_rows)
 
 
 def _evaluator_families(evaluate: EvaluatorCounters) -> Iterator[Metric]:
     yield from _plain("steam_evaluate", evaluate, _EVALUATOR)
-    yield from _times("steam_evaluate", evaluate)
+    yield from _state("steam_evaluate", evaluate)
+    yield CounterMetricFamily(
+        "steam_evaluate_held_seconds",
+        "Time spent waiting because results could not be published",
+        value=evaluate.held_seconds,
+    )
+    yield GaugeMetricFamily(
+        "steam_evaluate_active",
+        "1 where this replica's evaluator is the one that is given messages",
+        value=float(evaluate.active),
+    )
 
 
 def _notifier_families(notify: NotifierCounters) -> Iterator[Metric]:
