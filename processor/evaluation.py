@@ -25,6 +25,7 @@ from processor.troubles import Trouble
 _TIME_COMMAND_VALID_MS = 60_000
 _RESTORE_MARGIN_US = 60_000_000
 _MAX_COMMANDS = 4_096
+_STALE_TROUBLE_US = 300_000_000
 _STRAY_US = 60_000_000
 
 
@@ -236,9 +237,14 @@ class Evaluation:
             del self._commands[next(iter(self._commands))]
 
     def take_troubles(self, troubles: Iterable[Trouble], now: datetime) -> list[AlarmEvent]:
-        """Raise the system alarms of what a process finds wrong with Steam itself."""
+        """Raise the system alarms of what a process finds wrong with Steam itself.
+
+        What was told minutes ago, while nobody evaluated, may be over: it is told again if not.
+        """
         now_us = self._at(now)
         for each in troubles:
+            if each.at_us < now_us - _STALE_TROUBLE_US:
+                continue
             move = self._system.trouble(each.name, each.note, each.at_us, now_us)
             self._engine.move(move)
         return self._events()

@@ -23,6 +23,7 @@ GRACE_US = 10_000_000
 MINUTE_US = min(ROLL_UPS)
 _MOST_PLACES = 4
 _MOST_WINDOWS = 60
+_MOST_WINDOWS_OF_ALL = 10
 _ALL: frozenset[Place] = frozenset({("", "")})
 
 
@@ -116,10 +117,11 @@ def _jobs(width_us: int, due: dict[int, frozenset[Place]], oldest_us: int | None
             for place in due[start_us]:
                 by_place.setdefault(None if place in _ALL else place, []).append(start_us)
     for chosen, starts in by_place.items():
+        most = _MOST_WINDOWS_OF_ALL if chosen is None else _MOST_WINDOWS
         first = previous = starts[0]
         for start_us in [*starts[1:], -1]:
             follows = start_us == previous + width_us
-            if not follows or start_us - first >= _MOST_WINDOWS * width_us:
+            if not follows or start_us - first >= most * width_us:
                 end_us = previous + width_us
                 yield Job(width_us=width_us, start_us=first, end_us=end_us, place=chosen)
                 first = start_us

@@ -19,7 +19,7 @@ PERSISTENT = pika.DeliveryMode.Persistent.value
 TRANSIENT = pika.DeliveryMode.Transient.value
 
 _CONNECT_S = 20.0
-_CONFIRM_S = 30.0
+_CONFIRM_S = 20.0
 _CLOSE_S = 2.0
 
 

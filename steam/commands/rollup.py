@@ -12,9 +12,10 @@ from rich.progress import Progress
 from bridge.clock import to_us, utc_now
 from bridge.plant import load_plant
 from bridge.series import ROLL_UPS
-from processor.rollup import GRACE_US
+from processor.rollup import GRACE_US, Place
 from steam.console import WRONG_SETTINGS, ConfigOption, JsonOption, command, end, out, settings_at
 from steam.stores import store_of
+from store.port import Store
 
 app = typer.Typer()
 
@@ -48,26 +49,17 @@ def rollup(
     if not chosen:
         end(f"no boiler {boiler!r} in {settings.plant_path}", WRONG_SETTINGS)
     now = utc_now()
-    kept_days = settings.retention.raw_days
-    first = now - timedelta(days=kept_days if kept_days is not None else 3650)
-    start_us, end_us = to_us(_moment(since) or first), to_us(_moment(until) or now)
-    if kept_days is not None:
-        start_us = max(start_us, to_us(first))
+    start_us, end_us = _span(since, until, settings.retention.raw_days, now)
+    spans = list(_days(start_us, end_us))
     done = dict.fromkeys(ROLL_UPS.values(), 0)
     store = store_of(settings)
     store.open()
     try:
-        spans = list(_days(start_us, end_us))
         with Progress(console=out, transient=True, disable=as_json) as progress:
             task = progress.add_task("days", total=len(spans) * len(chosen))
             for each in chosen:
-                for low, high in spans:
-                    for width_us, measurement in ROLL_UPS.items():
-                        # A window that is not over would hide the rows that are still to come.
-                        over_us = min(high, (to_us(now) - GRACE_US) // width_us * width_us)
-                        if low < over_us:
-                            place = (each.site, each.name)
-                            done[measurement] += store.roll_up(width_us, low, over_us, place)
+                for span in spans:
+                    _roll_up(store, (each.site, each.name), span, to_us(now), done)
                     progress.advance(task)
     finally:
         store.close()
@@ -76,6 +68,27 @@ def rollup(
         return
     told = ", ".join(f"{count} of {measurement}" for measurement, count in done.items())
     out.print(f"windows stored: {told}", markup=False)
+
+
+def _roll_up(
+    store: Store, place: Place, span: tuple[int, int], now_us: int, done: dict[str, int]
+) -> None:
+    """Compute every width's windows of one boiler in the span, as far as they are over."""
+    low, high = span
+    for width_us, measurement in ROLL_UPS.items():
+        # A window that is not over would hide the rows that are still to come.
+        over_us = min(high, (now_us - GRACE_US) // width_us * width_us)
+        if low < over_us:
+            done[measurement] += store.roll_up(width_us, low, over_us, place)
+
+
+def _span(since: str, until: str, kept_days: int | None, now: datetime) -> tuple[int, int]:
+    """The span that was asked for, as far as all rows of its first window are still there."""
+    first = now - timedelta(days=3650 if kept_days is None else kept_days)
+    start_us, end_us = to_us(_moment(since) or first), to_us(_moment(until) or now)
+    if kept_days is not None:
+        start_us = max(start_us, to_us(first) + max(ROLL_UPS))
+    return start_us, end_us
 
 
 def _moment(text: str) -> datetime | None:

@@ -2,10 +2,13 @@
 
 import random
 import signal
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from bridge.clock import from_us
 from steam.recording import load_mapping, read_rows
 from tests.system.rig import Rig, wait_until
 
@@ -102,3 +105,27 @@ def test_processor_ends_cleanly_on_sigterm(rig, recording):
     rig.spawn("processor")
     wait_for_rows(rig, len(recorded(recording)))
     assert stored(rig) == recorded(recording)
+
+
+def test_recording_rolled_up_answers_a_long_range_as_the_rows_do(rig, recording):
+    """`steam rollup` over the recording's days; then a range of weeks is the rows' own."""
+    rig.spawn("processor")
+    replay(rig, recording)
+    wait_for_rows(rig, len(recorded(recording)))
+    (first_us, _, values), *_ = recorded(recording)
+    day = from_us(first_us).date()
+    span = (first_us - 20 * 86_400_000_000, first_us + 20 * 86_400_000_000)
+    with rig.store() as store:
+        before = store.series("lab", "loop", sorted(values), *span, 400)
+
+    done = msgspec.json.decode(
+        rig.run("rollup", "--from", day, "--to", day + timedelta(days=1), "--json")
+    )
+
+    assert done["windows"]["boiler_1m"] > done["windows"]["boiler_1h"] >= 1
+    with rig.store() as store:
+        after = store.series("lab", "loop", sorted(values), *span, 400)
+        assert store.newest_roll_up(60_000_000) is not None
+    for ours, theirs in zip(after, before, strict=True):
+        assert ours.mean == pytest.approx(theirs.mean)
+        assert msgspec.structs.replace(ours, mean=[]) == msgspec.structs.replace(theirs, mean=[])

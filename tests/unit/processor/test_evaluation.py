@@ -425,6 +425,15 @@ def test_trouble_told_raises_a_system_alarm_that_ends_a_minute_after_the_last_ti
     ]
 
 
+def test_trouble_told_long_ago_raises_nothing():
+    """A queue that waited for an evaluator holds troubles that may be over."""
+    sender = Sender(plant_with())
+    sender.tick(at=1000)
+    told = Trouble(name="store_away", note="", at_us=us(600))
+
+    assert sender.evaluation.take_troubles([told], sender.now) == []
+
+
 # -- what dashboards are shown
 
 

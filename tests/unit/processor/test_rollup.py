@@ -96,6 +96,16 @@ def test_window_of_many_boilers_is_computed_for_all_at_once():
     assert jobs_at(touched, START_US + MINUTE + 10 * SECOND) == [(MINUTE, 0, 1, None)]
 
 
+def test_windows_of_all_boilers_are_asked_for_ten_at_a_time():
+    """An answer about every boiler is large; so it is of few windows."""
+    touched = Touched()
+    touched.add_span(START_US, START_US + 25 * MINUTE)
+
+    found = [job for job in jobs_at(touched, START_US + 2 * HOUR) if job[0] == MINUTE]
+
+    assert found == [(MINUTE, 0, 10, None), (MINUTE, 10, 20, None), (MINUTE, 20, 25, None)]
+
+
 def test_window_older_than_the_retention_is_left_alone():
     """What was computed when all its rows were there is better."""
     touched = Touched()
