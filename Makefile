@@ -68,10 +68,15 @@ lock: ## Lock the dependencies of every extra anew (needs uv and the network)
 
 .PHONY: bench
 bench: servers venv ## Measure speed and memory; prints tables and JSON, fails nothing
-	@for file in tests/bench/bench_*.py; do \
-	    name=$${file##*/}; \
-	    $(RUN) -m tests.bench.$${name%.py} $(ARGS); \
-	  done
+	@$(RUN) -m tests.bench $(ARGS)
+
+.PHONY: bench-growth
+bench-growth: servers venv ## Measure whether a message costs the same with many devices and a large backlog
+	@$(RUN) -m tests.bench.bench_growth
+
+.PHONY: soak
+soak: servers venv ## Watch a processor's memory for 30 minutes (ARGS="--minutes 5")
+	@$(RUN) -m tests.bench.soak $(ARGS)
 
 .PHONY: chaos
 chaos: servers venv ## Do every fault to real servers under load; prints what was lost (nothing)

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHES = ("evaluation", "pipeline")
+BENCHES = ("evaluation", "pipeline", "telegraf")
 
 
 def main() -> None:

@@ -75,6 +75,7 @@ class Bench:
     rig: Rig
     port: int
     peer: Path | None
+    devices: int = DEVICES
     drains: dict[str, list[Drain]] = field(default_factory=dict)
 
     def payload(self, number: int, at_ms: int, rows: int) -> bytes:
@@ -83,7 +84,7 @@ class Bench:
         body = {
             "v": 1,
             "b": 1,
-            "n": number // DEVICES + 1,
+            "n": number // self.devices + 1,
             "up": number,
             "t": at_ms,
             "ts": 2,
@@ -105,7 +106,7 @@ class Bench:
             for number in range(messages):
                 channel.basic_publish(
                     "amq.topic",
-                    f"steam.v1.mill.d{number % DEVICES}.data",
+                    f"steam.v1.mill.d{number % self.devices}.data",
                     self.payload(number, first_ms + number * rows, rows),
                     pika.BasicProperties(delivery_mode=2),
                 )
