@@ -13,6 +13,7 @@ from pika.spec import Basic, BasicProperties
 from bridge.broker import BrokerRefused, BrokerUnavailable
 from bridge.clock import to_us
 from bridge.messages import Reason
+from bridge.topics import BadTopic, parse_routing_key
 from bridge.topology import MQTT_EXCHANGE, QueueName
 from processor.adapters.amqp_publisher import PERSISTENT, AmqpPublisher, Outgoing
 from processor.adapters.amqp_quarantine import (
@@ -163,11 +164,17 @@ def _quarantined(method: Basic.Deliver, properties: BasicProperties, body: bytes
 
 
 def _unrouted(method: Basic.Deliver, _properties: BasicProperties, body: bytes) -> _Kept:
+    key = str(method.routing_key or "")
+    try:
+        topic = parse_routing_key(key)
+        hint = f"`steam device adopt {topic.site} {topic.device} --boiler NAME` takes it in"
+    except BadTopic:
+        hint = "its topic is none of Steam's"
     message = BadMessage(
-        routing_key=str(method.routing_key or ""),
+        routing_key=key,
         body=body,
         reason=Reason.UNKNOWN_DEVICE,
-        detail="no queue was bound for it; a recorder that runs takes it from here",
+        detail=f"no queue was bound for it; {hint}",
         at_us=0,
         place=Place.UNROUTED,
     )

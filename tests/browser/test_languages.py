@@ -122,5 +122,8 @@ def words(texts) -> set[str]:
     """The texts of a language that stand alone on a page."""
     found = set()
     for value in msgspec.structs.asdict(texts).values():
-        found |= set(value) if isinstance(value, tuple) else {value}
+        if isinstance(value, dict):
+            found |= set(value.values())
+        else:
+            found |= set(value) if isinstance(value, tuple) else {value}
     return {text for text in found if "{" not in text and len(text) > 1}
