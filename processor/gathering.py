@@ -16,7 +16,7 @@ class FlushRule(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: int = 5_000
     bytes: int = 1_000_000
-    age_s: float = 0.2
+    age_s: float = 0.1
     idle_s: float = 0.05
 
 

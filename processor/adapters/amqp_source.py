@@ -9,10 +9,10 @@ import structlog
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
 from pika.exceptions import AMQPError
 from pika.frame import Method as Frame
-from pika.spec import Basic, BasicProperties
 
 from bridge.topology import COMMANDS_EXCHANGE
 from processor.adapters.amqp_connection import connection_parameters
+from processor.adapters.amqp_frames import delivering
 from processor.backoff import Backoff
 from processor.delivery import Delivery, Origin
 
@@ -227,7 +227,9 @@ class AmqpSource:
         self._look_at = time.monotonic() + _LOOK_EVERY_S
         try:
             # Kept at once: what fails below must close it, or it would go on consuming.
-            self._connection = BlockingConnection(connection_parameters(self._url, self._name))
+            self._connection = BlockingConnection(
+                connection_parameters(self._url, self._name), _impl_class=delivering(self._take)
+            )
             channel = self._connection.channel()
             channel.basic_qos(prefetch_count=self._prefetch_count)
             channel.add_on_cancel_callback(self._on_cancel)
@@ -235,7 +237,7 @@ class AmqpSource:
             self._delivered = dict.fromkeys(self._queues, 0)
             for queue in self._queues:
                 # The tag names the queue, so that a delivery and a cancellation tell whose they are.
-                channel.basic_consume(queue, self._on_message, consumer_tag=queue)
+                channel.basic_consume(queue, _not_called, consumer_tag=queue)
         except (AMQPError, OSError) as error:
             self._lose(_words(error))
             return
@@ -246,22 +248,22 @@ class AmqpSource:
             log.info("consuming again", queues=self._queues)
         self._fault = ""
 
-    def _on_message(
+    def _take(
         self,
-        _channel: BlockingChannel,
-        method: Basic.Deliver,
-        _properties: BasicProperties,
+        consumer_tag: str,
+        _delivery_tag: int,
+        redelivered: bool,
+        exchange: str,
+        routing_key: bytes,
         body: bytes,
     ) -> None:
+        if not self._arrived:
+            self.wake()
         self._number += 1
-        self._delivered[method.consumer_tag] += 1
-        key = method.routing_key
-        if isinstance(key, bytes):
-            key = key.decode("utf-8", "backslashreplace")
-        origin = _ORIGINS.get(method.exchange, Origin.DEVICE)
-        self._arrived.append(
-            Delivery(self._number, key or "", body, bool(method.redelivered), origin)
-        )
+        self._delivered[consumer_tag] += 1
+        key = routing_key.decode("utf-8", "backslashreplace")
+        origin = _ORIGINS.get(exchange, Origin.DEVICE)
+        self._arrived.append(Delivery(self._number, key, body, redelivered, origin))
 
     def _on_cancel(self, method: Frame) -> None:
         self._cancelled = method.method.consumer_tag
@@ -287,6 +289,10 @@ class AmqpSource:
     def _place(self) -> str:
         parameters = pika.URLParameters(self._url)
         return f"RabbitMQ at {parameters.host}:{parameters.port}"
+
+
+def _not_called(*_: object) -> None:
+    """Deliveries go to `_take`; pika asks for somebody all the same."""
 
 
 def _words(error: Exception) -> str:

@@ -51,7 +51,7 @@ def test_flush_is_due_at_the_byte_limit():
 
 
 def test_flush_is_due_when_idle_or_old():
-    """A pause of 50 ms, or 200 ms of steady arrivals, makes a flush due."""
+    """A pause of 50 ms, or 100 ms of steady arrivals, makes a flush due."""
     gathering, clock = Gathering(FlushRule()), FakeClock()
     add(gathering, clock)
     assert not gathering.due(clock())
