@@ -14,7 +14,7 @@ from processor.placing import Placed
 class FlushRule(msgspec.Struct, frozen=True, kw_only=True):
     """When a flush is due: at so many rows or bytes, so old, or after a pause."""
 
-    rows: int = 5_000
+    rows: int = 2_500
     bytes: int = 1_000_000
     age_s: float = 0.1
     idle_s: float = 0.05

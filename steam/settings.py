@@ -79,7 +79,7 @@ class Amqp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     url: Secret = Secret(env="STEAM_AMQP_URL")
     topology_url: Secret = Secret(env="STEAM_TOPOLOGY_AMQP_URL")
     desk_url: Secret = Secret(env="STEAM_DESK_AMQP_URL")
-    prefetch_count: Annotated[int, Meta(ge=1, le=65_535)] = 10_000
+    prefetch_count: Annotated[int, Meta(ge=1, le=65_535)] = 5_000
     hand_back_after_s: Annotated[float, Meta(ge=5, le=1500)] = 600
 
 
