@@ -54,7 +54,7 @@ class Source(Protocol):
         """Acknowledge one delivery alone, where others before it are not settled."""
 
     def hand_back(self) -> None:
-        """Stop consuming and give every unacknowledged delivery back to the broker."""
+        """Stop consuming and give every unacknowledged delivery back; `open` begins anew."""
 
     def wake(self) -> None:
         """Make a waiting `fetch` return soon; safe from any thread."""

@@ -169,6 +169,7 @@ class Recorder:
             if self._writing.store_answers():
                 break
         self._writing.forget()
+        self._source.open()
         self._worker = Worker(self._writing, self._source.wake)
         self._worker.open()
 

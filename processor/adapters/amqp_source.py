@@ -257,6 +257,8 @@ class AmqpSource:
         routing_key: bytes,
         body: bytes,
     ) -> None:
+        if self._connection is None:
+            return  # It is being closed: the broker hands this over again.
         if not self._arrived:
             self.wake()
         self._number += 1

@@ -226,6 +226,23 @@ def test_source_attending_keeps_what_arrives_for_the_next_fetch(bench, opened):
     assert [delivery.number for delivery in deliveries] == [1, 2, 3]
 
 
+def test_source_handed_back_in_full_flow_begins_anew_without_gaps(bench, opened):
+    """What was on its way when everything was handed back comes once, in order, with new numbers."""
+    source = opened()
+    bench.publish(bodies(400))
+    first = fetch(source, 1)
+
+    source.hand_back()
+    source.open()
+    again = fetch(source, 400)
+
+    assert [delivery.body for delivery in again] == bodies(400)
+    begun = again[0].number
+    assert [delivery.number for delivery in again] == list(range(begun, begun + 400))
+    assert begun > first[-1].number
+    source.acknowledge(again[-1].number)
+
+
 # -- RabbitMQ's own faults
 
 
