@@ -142,6 +142,11 @@ class MqttSource:
                 self._ready.notify_all()
             client.disconnect()
             client.loop_stop()
+            with self._ready:
+                # What was not handed over will come again under the same numbers.
+                self._number -= len(self._arrived)
+                self._arrived.clear()
+                self._unacknowledged.clear()
 
     def _on_connect(
         self, client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any
