@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHES = ("evaluation", "pipeline", "telegraf")
+BENCHES = ("evaluation", "ranges", "pipeline", "telegraf")
 
 
 def main() -> None:

@@ -64,6 +64,19 @@ def processor_killed_between_stored_and_acknowledged(scene: Scene) -> None:
 
 
 @case()
+def processor_crash_loop(scene: Scene) -> None:
+    """SIGKILL again and again with messages in flight: none is taken for poison and dead-lettered."""
+    for _ in range(6):
+        for replica in scene.running:
+            replica.kill()
+        scene.flow(100)
+        replica = scene.start_processor()
+        scene.until(lambda replica=replica: _evaluated(replica) > 0, "messages in its hands")
+    if scene.rig.queue_length("steam.dead"):
+        scene.faults.append("messages were dead-lettered")
+
+
+@case()
 def replicas_1_4_2(scene: Scene) -> None:
     """One processor, four, then two by SIGTERM, under load."""
     for _ in range(3):
@@ -155,6 +168,24 @@ def store_away_until_deliveries_are_handed_back(scene: Scene) -> None:
     )
     scene.flow(400)
     scene.servers.influxdb.start()
+
+
+@case(settings="amqp: {hand_back_after_s: 20}")
+def store_away_beyond_the_acknowledgement_timeout(scene: Scene) -> None:
+    """RabbitMQ closes channels that acknowledge nothing for a minute; the store is away for two and a half."""
+    scene.servers.rabbitmq.ctl("eval", "application:set_env(rabbit, consumer_timeout, 60000).")
+    try:
+        scene.amqp.reset()  # The time-out is that of the channel's beginning.
+        scene.flow(200)
+        scene.servers.influxdb.kill()
+        scene.flow(12_000, 200)
+        scene.servers.influxdb.start()
+    finally:
+        scene.servers.rabbitmq.ctl(
+            "eval", "application:set_env(rabbit, consumer_timeout, 1800000)."
+        )
+    if "PRECONDITION_FAILED" in scene.logs():
+        scene.faults.append("the broker closed a channel in anger")
 
 
 @case(recover_s=HALF_OPEN_S)
