@@ -77,7 +77,7 @@ class Evaluator:
         self._loop = loop
         self._troubles = troubles
         self._evaluation = Evaluation(self._known_plant, clock())
-        self._recall = None if store is None else Recall(store, start)
+        self._recall = None if store is None else Recall(store, start, results.pending)
         self._lag = QueueLag()
         self._connection = 0
         self._active = self._going_on = self._alone = False

@@ -27,6 +27,12 @@ class Results(Protocol):
         an id that they have seen.
         """
 
+    def pending(self) -> list[AlarmEvent]:
+        """Events that were published and wait for a recorder to store them; looking changes nothing.
+
+        From any thread. Raises PublishFailed where they cannot be looked at.
+        """
+
     def heartbeat(self, at_us: int) -> None:
         """Tell the notifier that the evaluator lives (epoch µs); raises PublishFailed."""
 

@@ -8,7 +8,9 @@ import structlog
 
 from bridge.clock import to_us
 from bridge.plant import Plant
+from bridge.records import AlarmEvent
 from processor.alarms.takeover import Records
+from processor.results import PublishFailed
 from store.errors import StoreError
 from store.port import Store
 
@@ -27,6 +29,8 @@ _RECORDED_LATELY = timedelta(hours=24)
 _CLOSE_WITHIN_S = 2.0
 
 Start = Callable[[Callable[[], None]], None]
+Pending = Callable[[], list[AlarmEvent]]
+"""Looks at the events that were published and are not stored yet; raises PublishFailed."""
 
 
 def in_thread(work: Callable[[], None]) -> None:
@@ -40,8 +44,11 @@ class Attempt:
     `records` and `fault` are there once it is `done`; `abandoned` ends it early.
     """
 
-    def __init__(self, store: Store, plant: Plant, span_us: int, now: datetime) -> None:
+    def __init__(
+        self, store: Store, pending: Pending, plant: Plant, span_us: int, now: datetime
+    ) -> None:
         self._store = store
+        self._pending = pending
         self._plant = plant
         self._span_us = span_us
         self._now = now
@@ -60,6 +67,21 @@ class Attempt:
             self.done.set()
 
     def _read(self) -> Records | None:
+        """What is stored, and before and after that what is on its way there."""
+        pending = self._look()
+        records = self._ask()
+        if records is None:
+            return None
+        return records.with_pending([*pending, *self._look()])
+
+    def _look(self) -> list[AlarmEvent]:
+        try:
+            return self._pending()
+        except PublishFailed as error:
+            log.warning("events on their way to the store are not seen", reason=str(error))
+            return []
+
+    def _ask(self) -> Records | None:
         store, end_us = self._store, to_us(self._now) + 1
         lately_us = to_us(self._now - _RECORDED_LATELY)
         heads = store.alarm_heads()
@@ -82,8 +104,9 @@ class Recall:
     what has not come within 2 s is no longer waited for.
     """
 
-    def __init__(self, store: Store, start: Start = in_thread) -> None:
+    def __init__(self, store: Store, start: Start = in_thread, pending: Pending = list) -> None:
         self._store = store
+        self._pending = pending
         self._start = start
         self._attempt: Attempt | None = None
         self._due_at: datetime | None = None
@@ -110,7 +133,7 @@ class Recall:
         records = self._settle(now)
         if self._attempt is None and self._due_at is not None and now >= self._due_at:
             self._due_at = None
-            self._attempt = Attempt(self._store, plant, span_us, now)
+            self._attempt = Attempt(self._store, self._pending, plant, span_us, now)
             self._start(self._attempt.run)
             records = self._settle(now)
         return records

@@ -126,7 +126,7 @@ class Processor:
         publisher = AmqpPublisher(self._url, name=f"steam results {self._name}")
         evaluator = Evaluator(
             source,
-            AmqpResults(publisher),
+            AmqpResults(publisher, self._url),
             AmqpLiveOut(publisher),
             self._plant,
             self._store(),

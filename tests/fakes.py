@@ -108,6 +108,7 @@ class FakeResults:
 
     def __init__(self, failures: int = 0, *, alone: bool = True) -> None:
         self.published = []
+        self.unstored = []
         self.beats = []
         self.failures = failures
         self.alone = alone
@@ -121,6 +122,9 @@ class FakeResults:
             self.failures -= 1
             raise PublishFailed("the broker is away")
         self.published += events
+
+    def pending(self):
+        return list(self.unstored)
 
     def heartbeat(self, at_us: int) -> None:
         self.beats.append(at_us)

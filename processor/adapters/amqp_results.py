@@ -8,6 +8,7 @@ from bridge.live import LiveSite, encode_live
 from bridge.messages import Cmd
 from bridge.records import AlarmEvent
 from bridge.topics import Kind, Topic
+from processor.adapters.amqp_pending import pending_events
 from processor.adapters.amqp_publisher import (
     PERSISTENT,
     TRANSIENT,
@@ -32,8 +33,9 @@ _HEARTBEAT_LIFE_MS = "30000"
 class AmqpResults:
     """Publishes alarm events to the notifier first, then to the recorders."""
 
-    def __init__(self, publisher: AmqpPublisher) -> None:
+    def __init__(self, publisher: AmqpPublisher, url: str) -> None:
         self._publisher = publisher
+        self._url = url
 
     def open(self) -> None:
         """Nothing to do: the publisher connects when first used."""
@@ -53,6 +55,10 @@ class AmqpResults:
             raise PublishRefused(f"queue {ALARMS_QUEUE} is full; does the notifier run?")
         properties = BasicProperties(delivery_mode=PERSISTENT)
         self._publisher.publish("", RESULTS_QUEUE, msgspec.json.encode(events), properties)
+
+    def pending(self) -> list[AlarmEvent]:
+        """Consume what is in steam.results on a connection of its own, and acknowledge nothing."""
+        return pending_events(self._url)
 
     def heartbeat(self, at_us: int) -> None:
         """A short-lived message in the queue of the alarms: the path itself is what is proven."""

@@ -42,6 +42,10 @@ class EmbeddedResults:
         except StoreError as error:
             raise PublishFailed(f"alarm events not stored: {error}") from None
 
+    def pending(self) -> list[AlarmEvent]:
+        """None: they are stored when `publish` returns."""
+        return []
+
     def heartbeat(self, at_us: int) -> None:
         """Tell the notifier directly."""
         self._beat(at_us)

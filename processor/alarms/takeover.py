@@ -1,6 +1,7 @@
 """Taking over: recorded states and stored rows, without recording anything twice."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 
 import msgspec
 
@@ -31,6 +32,29 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
         yield from self.heads.values()
         yield from self.open_alarms
         yield from self.events
+
+    def with_pending(self, pending: Iterable[AlarmEvent]) -> "Records":
+        """These records as they will be once `pending`, published and not stored yet, are stored."""
+        heads = dict(self.heads)
+        newest = {(event.boiler, event.definition): event for event in self.open_alarms}
+        known = {event.id: event for event in self.events}
+        for event in sorted(pending, key=attrgetter("recorded_at_us", "n")):
+            known.setdefault(event.id, event)
+            head = heads.get(event.boiler)
+            if head is None or event.recorded_at_us > head.recorded_at_us:
+                heads[event.boiler] = event
+            alarm = (event.boiler, event.definition)
+            before = newest.get(alarm)
+            if not event.retroactive and (
+                before is None or event.recorded_at_us > before.recorded_at_us
+            ):
+                newest[alarm] = event
+        return msgspec.structs.replace(
+            self,
+            heads=heads,
+            open_alarms=[e for e in newest.values() if e.state is not AlarmState.NORMAL],
+            events=list(known.values()),
+        )
 
 
 def recorded_by_others(engine: Engine, records: Records) -> set[str]:
