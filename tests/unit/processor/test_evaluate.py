@@ -623,3 +623,21 @@ def test_troubles_of_the_same_process_raise_system_alarms():
     bench.evaluator.turn(bench.stopping)
 
     assert [event.definition for event in bench.results.published] == ["quarantine_full"]
+
+
+def test_evaluator_taking_over_knows_events_that_are_published_and_not_stored_yet():
+    """What its predecessor published last may not be in the store: the next alarm is not missed."""
+    first = Bench(FakeStore())
+    first.send(1, pressure=10.4)
+    first.record()
+    first.send(2, pressure=8.0)
+    second = Bench(first.store)
+    second.results.unstored = first.results.published[1:]
+    second.results.published = []
+
+    second.send(3, pressure=10.6)
+
+    assert first.states == [AlarmState.UNACK, AlarmState.RTN_UNACK]
+    assert second.states == [AlarmState.UNACK]
+    log = [*first.results.published, *second.results.published]
+    assert verify(log) == []
