@@ -7,21 +7,15 @@ queue of a million messages; by turns, medians of the rounds.
 import json
 import os
 import sys
-import tempfile
-from contextlib import ExitStack
-from pathlib import Path
 
+from tests.bench.bench_rig import bench_rig
 from tests.bench.bench_telegraf import Bench
-from tests.servers.influxdb import any_influxdb
-from tests.servers.rabbitmq import any_rabbitmq
-from tests.system.rig import ROOT, Rig
 
 MESSAGES = int(os.environ.get("BENCH_MESSAGES", "50000"))
 BACKLOG = int(os.environ.get("BENCH_BACKLOG", "1000000"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 FEW, MANY = 10, 1_000
 TARGETS = {"many_devices_of_few": 1.1, "large_backlog_of_small": 1.1}
-_BROKER = ROOT / "bridge" / "rabbitmq"
 
 
 def plant_text() -> str:
@@ -43,20 +37,7 @@ def measure(bench: Bench, name: str, backlog: int, devices: int) -> None:
 
 def main() -> None:
     """Run the rounds and print the table and the JSON line."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        broker = stack.enter_context(
-            any_rabbitmq(
-                folder / "rabbitmq",
-                conf=_BROKER / "rabbitmq.conf",
-                plugins=_BROKER / "enabled_plugins",
-            )
-        )
-        influxdb = stack.enter_context(any_influxdb(folder / "influxdb"))
-        (folder / "rig").mkdir()
-        rig = Rig(folder / "rig", broker, influxdb, plant_text())
-        stack.callback(rig.close)
-        rig.prepare()
+    with bench_rig(plant_text()) as rig:
         bench = Bench(rig, 0, None)
         for _ in range(ROUNDS):
             measure(bench, "few devices", MESSAGES, FEW)

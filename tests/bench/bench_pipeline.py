@@ -10,11 +10,9 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.request
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,9 +24,8 @@ from steam.loops import Loops
 from steam.server import Processor
 from steam.settings import load_settings
 from tests.bench.bench_evaluation import METRICS
-from tests.servers.influxdb import any_influxdb
+from tests.bench.bench_rig import bench_rig
 from tests.servers.ports import free_port
-from tests.servers.rabbitmq import any_rabbitmq
 from tests.system.rig import ROOT, Rig
 
 MESSAGES = int(os.environ.get("BENCH_MESSAGES", "100000"))
@@ -41,7 +38,6 @@ TARGETS = {
     "recorder_peak_mib": 100.0,
     "evaluator_peak_mib": 100.0,
 }
-_BROKER = ROOT / "bridge" / "rabbitmq"
 _TICKS = os.sysconf("SC_CLK_TCK")
 _POLL_S = 0.2  # Each look at /metrics costs the measured process about 2 ms.
 
@@ -225,22 +221,8 @@ def publish_to_stored(rig: Rig, rate: int = LIVE_RATE) -> list[float]:
 def main() -> None:
     """Run the rounds and print the table and the JSON line."""
     drains: dict[str, list[Drain]] = {"null": [], "record": [], "evaluate": []}
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        broker = stack.enter_context(
-            any_rabbitmq(
-                folder / "rabbitmq",
-                conf=_BROKER / "rabbitmq.conf",
-                plugins=_BROKER / "enabled_plugins",
-            )
-        )
-        influxdb = stack.enter_context(any_influxdb(folder / "influxdb"))
-        port = free_port()
-        rig_folder = folder / "rig"
-        rig_folder.mkdir()
-        rig = Rig(rig_folder, broker, influxdb, plant_text(), f"health: {{port: {port}}}\n")
-        stack.callback(rig.close)
-        rig.prepare()
+    port = free_port()
+    with bench_rig(plant_text(), f"health: {{port: {port}}}\n") as rig:
         boot_ms = int(time.time() * 1000) - 3_600_000
         for round_ in range(ROUNDS):
             fill(rig, boot_ms + round_ * 10_000_000 // 10)
@@ -248,11 +230,10 @@ def main() -> None:
             drains["record"].append(drain_role(rig, "record", "stored", port))
             fill(rig, boot_ms + round_ * 10_000_000 // 10)
             drains["null"].append(drain_null(rig))
-            with broker.connect() as connection:
+            with rig.rabbitmq.connect() as connection:
                 connection.channel().queue_purge("steam.evaluate")
-        (rig_folder / "steam.yaml").write_text(
-            (rig_folder / "steam.yaml").read_text().replace(f"health: {{port: {port}}}", "")
-        )
+        path = rig.folder / "steam.yaml"
+        path.write_text(path.read_text().replace(f"health: {{port: {port}}}", ""))
         waits_ms = publish_to_stored(rig)
     report(drains, waits_ms)
 

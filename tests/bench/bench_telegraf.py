@@ -12,9 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,10 +32,9 @@ from tests.bench.bench_pipeline import (
     ready,
     settled_of,
 )
-from tests.servers.influxdb import any_influxdb
+from tests.bench.bench_rig import bench_rig
 from tests.servers.ports import free_port
-from tests.servers.rabbitmq import any_rabbitmq
-from tests.system.rig import ROOT, Rig
+from tests.system.rig import Rig
 
 MESSAGES = int(os.environ.get("BENCH_MESSAGES", "100000"))
 TEN_ROWS = MESSAGES // 5
@@ -55,7 +52,6 @@ TARGETS = {
 }
 """Of the ten rows one of the two targets is enough; the waits, CPU and memory are upper bounds."""
 
-_BROKER = ROOT / "bridge" / "rabbitmq"
 _POLL_S = 0.25
 
 
@@ -270,27 +266,14 @@ def main() -> None:
     peer = telegraf.find_telegraf()
     if peer is None:
         print(telegraf.how_to_get_it())
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        broker = stack.enter_context(
-            any_rabbitmq(
-                folder / "rabbitmq",
-                conf=_BROKER / "rabbitmq.conf",
-                plugins=_BROKER / "enabled_plugins",
-            )
-        )
-        influxdb = stack.enter_context(any_influxdb(folder / "influxdb"))
-        port = free_port()
-        quick = (
-            "  - {name: quick, site: mill, alarms: [{name: hi, metric: steam_pressure, type: HI, "
-            "setpoint: 1000, deadband: 1}]}\ndevices:\n  - {name: quick, site: mill, boiler: quick}\n"
-        )
-        (folder / "rig").mkdir()
-        plant = plant_text().replace("devices:\n", quick)
-        rig = Rig(folder / "rig", broker, influxdb, plant, f"health: {{port: {port}}}\n")
-        stack.callback(rig.close)
-        rig.prepare()
-        telegraf.make_bucket(influxdb)
+    port = free_port()
+    quick = (
+        "  - {name: quick, site: mill, alarms: [{name: hi, metric: steam_pressure, type: HI, "
+        "setpoint: 1000, deadband: 1}]}\ndevices:\n  - {name: quick, site: mill, boiler: quick}\n"
+    )
+    plant = plant_text().replace("devices:\n", quick)
+    with bench_rig(plant, f"health: {{port: {port}}}\n") as rig:
+        telegraf.make_bucket(rig.influxdb)
         bench = Bench(rig, port, peer)
         for _ in range(ROUNDS):
             bench.round(MESSAGES)

@@ -7,20 +7,15 @@ of the last quarter is at most 5 % above that of the second.
 import argparse
 import json
 import statistics
-import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import pika
 
 from tests.bench.bench_pipeline import DEVICES, payload, plant_text
-from tests.servers.influxdb import any_influxdb
-from tests.servers.rabbitmq import any_rabbitmq
-from tests.system.rig import ROOT, Rig
+from tests.bench.bench_rig import bench_rig
 
 TARGETS = {"last_quarter_of_second": 1.05}
-_BROKER = ROOT / "bridge" / "rabbitmq"
 _LOOK_EVERY_S = 5.0
 
 
@@ -39,22 +34,9 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=500)
     asked = parser.parse_args()
     samples: list[float] = []
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        broker = stack.enter_context(
-            any_rabbitmq(
-                folder / "rabbitmq",
-                conf=_BROKER / "rabbitmq.conf",
-                plugins=_BROKER / "enabled_plugins",
-            )
-        )
-        influxdb = stack.enter_context(any_influxdb(folder / "influxdb"))
-        (folder / "rig").mkdir()
-        rig = Rig(folder / "rig", broker, influxdb, plant_text())
-        stack.callback(rig.close)
-        rig.prepare()
+    with bench_rig(plant_text()) as rig, rig.rabbitmq.connect() as connection:
         process = rig.spawn("processor")
-        channel = stack.enter_context(broker.connect()).channel()
+        channel = connection.channel()
         begun, look_at = time.monotonic(), 0.0
         for number in range(round(asked.minutes * 60 * asked.rate)):
             now = time.monotonic()
@@ -62,7 +44,7 @@ def main() -> None:
                 look_at = now + _LOOK_EVERY_S
                 samples.append(resident_mib(process.pid))
                 print(f"{now - begun:7.0f} s {samples[-1]:7.1f} MiB", flush=True)
-            channel.connection.sleep(max(0.0, begun + number / asked.rate - now))
+            connection.sleep(max(0.0, begun + number / asked.rate - now))
             device, seq = number % DEVICES, number // DEVICES + 1
             channel.basic_publish(
                 "amq.topic",
