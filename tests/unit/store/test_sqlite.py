@@ -15,6 +15,7 @@ from store import sqlite, sqlite_file
 from store.errors import Misconfigured, Refused, Unavailable
 from store.port import Retention
 from store.sqlite import SqliteStore
+from store.sqlite_tables import SCHEMA
 
 NOW = datetime(2026, 11, 23, 22, 10, tzinfo=UTC)
 NOW_US = to_us(NOW)
@@ -225,3 +226,37 @@ def test_sqlite_reopens_after_close(store):
     store.close()
 
     assert times_in(store) == [NOW_US]
+
+
+def test_sqlite_file_of_version_1_is_brought_to_this_version_by_init(tmp_path):
+    """A file made before there were roll-ups keeps its data and gets their table."""
+    path = tmp_path / "old.sqlite"
+    connection = sqlite3.connect(path)
+    connection.executescript(SCHEMA + "PRAGMA user_version = 1;")
+    connection.execute("INSERT INTO retention VALUES ('raw', 30)")
+    connection.commit()
+    connection.close()
+    with SqliteStore(path) as old:
+        with pytest.raises(Misconfigured, match="steam store init"):
+            old.check()
+
+        said = old.init(Retention(raw_days=30, rollup_days=None, events_days=None))
+
+        assert "made the tables (version 2)" in said
+        assert old.roll_up(60_000_000, 0, 60_000_000) == 0
+        assert old.retention().raw_days == 30
+
+
+def test_prune_removes_roll_ups_older_than_their_retention(tmp_path):
+    """Windows go with the days of the bucket `rollup`, whatever the rows' own retention."""
+    with SqliteStore(tmp_path / "steam.db", clock=lambda: NOW) as store:
+        store.init(Retention(raw_days=None, rollup_days=400, events_days=None))
+        old, new = NOW_US - 500 * DAY, NOW_US - 300 * DAY
+        store.write(batch_of([old, new]))
+        for at_us in (old, new):
+            minute = at_us // 60_000_000 * 60_000_000
+            assert store.roll_up(60_000_000, minute, minute + 60_000_000) == 1
+
+        assert store.prune(NOW) == 1
+
+        assert store.newest_roll_up(60_000_000) == new // 60_000_000 * 60_000_000
