@@ -46,7 +46,7 @@ class Evaluator:
 
     Events are published and confirmed before the messages that caused them are
     acknowledged. What is recorded is read from the store each time it becomes active,
-    because another may have been active in between; messages wait 2 s for that.
+    because another may have been active in between; messages wait 3 s for that.
     """
 
     def __init__(  # noqa: PLR0913 - one port each

@@ -16,7 +16,7 @@ from store.port import Store
 
 log = structlog.get_logger(__name__)
 
-ANSWER_WITHIN = timedelta(seconds=2)
+ANSWER_WITHIN = timedelta(seconds=3)
 """How long messages wait for the records; alarms must be out within 5 s."""
 
 ASK_AGAIN = timedelta(seconds=5)
@@ -67,12 +67,10 @@ class Attempt:
             self.done.set()
 
     def _read(self) -> Records | None:
-        """What is stored, and before and after that what is on its way there."""
+        """What is on its way to the store, then what is stored: nothing is between the two."""
         pending = self._look()
         records = self._ask()
-        if records is None:
-            return None
-        return records.with_pending([*pending, *self._look()])
+        return None if records is None else records.with_pending(pending)
 
     def _look(self) -> list[AlarmEvent]:
         try:
@@ -101,7 +99,7 @@ class Recall:
     """Asks the store for the records until it answers, one question at a time.
 
     A store that is away, or takes the connection and never answers, holds up nobody:
-    what has not come within 2 s is no longer waited for.
+    what has not come within 3 s is no longer waited for.
     """
 
     def __init__(self, store: Store, start: Start = in_thread, pending: Pending = list) -> None:

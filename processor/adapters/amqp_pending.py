@@ -1,5 +1,7 @@
 """Alarm events that wait in RabbitMQ for a recorder, as an evaluator looks at them on taking over."""
 
+import time
+
 import msgspec
 import pika
 from pika.exceptions import AMQPError
@@ -10,6 +12,7 @@ from processor.results import PublishFailed
 
 RESULTS_QUEUE = "steam.results"
 _PAUSE_S = 0.3
+_HANDED_BACK_S = _STORED_S = 0.4
 _MOST = 20_000
 _EVENTS = msgspec.json.Decoder(list[AlarmEvent])
 
@@ -17,8 +20,17 @@ _EVENTS = msgspec.json.Decoder(list[AlarmEvent])
 def pending_events(url: str) -> list[AlarmEvent]:
     """What is in steam.results, at most 20,000 messages; closing gives all of it back.
 
-    Recorders go on consuming beside this: what they are given meanwhile is stored.
+    Recorders go on consuming beside this. What a recorder that has just died had in hand is
+    given back within the first pause, and what living ones have in hand is stored within the
+    second: whoever reads the store after this misses nothing.
     """
+    time.sleep(_HANDED_BACK_S)
+    events = _looked_at(url)
+    time.sleep(_STORED_S)
+    return events
+
+
+def _looked_at(url: str) -> list[AlarmEvent]:
     events: list[AlarmEvent] = []
     try:
         with pika.BlockingConnection(connection_parameters(url, "steam take-over")) as connection:

@@ -538,7 +538,7 @@ def test_store_that_never_answers_delays_an_alarm_by_less_than_five_seconds():
     assert bench.source.acknowledged == 0
     assert bench.counters.flow.snapshot().in_flight == 1
 
-    bench.turns(2.5)
+    bench.turns(3.5)
 
     assert bench.states == [AlarmState.UNACK]
     assert bench.source.acknowledged == 1

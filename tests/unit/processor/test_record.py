@@ -376,6 +376,11 @@ def test_store_away_bounds_what_is_gathered():
     for seq in range(1, 201):
         bench.source.put(DATA_KEY, data(seq))
         bench.recorder.turn()
+        if seq == 10:
+            # The writer has the first flush in work before the second is handed over.
+            deadline = time.monotonic() + 10
+            while not bench.recorder._worker.free:
+                assert time.monotonic() < deadline
 
     assert bench.source.attended > 100
     assert len(bench.recorder._gathering) <= 10
