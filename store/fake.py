@@ -46,8 +46,8 @@ class _Place:
 
     def of_windows(
         self, tier_us: int, metrics: list[str], start_us: int, end_us: int
-    ) -> list[Series]:
-        """Each metric's windows."""
+    ) -> tuple[list[int], list[Series]]:
+        """When the windows start, and each metric's."""
         return self._store._of_windows(self._place, tier_us, metrics, start_us, end_us)  # noqa: SLF001
 
 
@@ -218,14 +218,15 @@ class FakeStore:
 
     def _of_windows(
         self, place: tuple[str, str], tier_us: int, metrics: list[str], start_us: int, end_us: int
-    ) -> list[Series]:
+    ) -> tuple[list[int], list[Series]]:
         with self._lock:
             found = [
                 each
                 for (width, site, boiler, start), each in sorted(self._windows.items())
                 if width == tier_us and (site, boiler) == place and start_us <= start < end_us
             ]
-        return [windows_series(metric, tier_us, found) for metric in metrics]
+        starts = [each.start_us for each in found]
+        return starts, [windows_series(metric, tier_us, found) for metric in metrics]
 
     def _bucketed(
         self,

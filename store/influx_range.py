@@ -40,11 +40,12 @@ class InfluxRange:
 
     def of_windows(
         self, tier_us: int, metrics: list[str], start_us: int, end_us: int
-    ) -> list[Series]:
-        """Each metric's windows of a tier."""
+    ) -> tuple[list[int], list[Series]]:
+        """When the windows start that hold any of the metrics, and each metric's windows."""
         params = select.span(start_us, end_us, **self._place)
         (rows,) = self._query(ROLLUP, select.windows(ROLL_UPS[tier_us], metrics), params)
-        return [
+        found = [
             select.summed_series(metric, number, tier_us, rows)
             for number, metric in enumerate(metrics)
         ]
+        return sorted({at_us for each in found for at_us in each.times_us}), found

@@ -38,15 +38,16 @@ class SqliteRange:
 
     def of_windows(
         self, tier_us: int, metrics: list[str], start_us: int, end_us: int
-    ) -> list[Series]:
-        """Each metric's windows of a tier."""
+    ) -> tuple[list[int], list[Series]]:
+        """When the windows start, and each metric's windows of a tier."""
         stored = self._connection.execute(
             "SELECT at_us, layout, packed FROM roll_up WHERE width_us = ? AND site = ? "
             "AND boiler = ? AND at_us >= ? AND at_us < ? ORDER BY at_us",
             (tier_us, *self._place, start_us, end_us),
         )
         windows = [self._window(tier_us, *record) for record in stored]
-        return [windows_series(metric, tier_us, windows) for metric in metrics]
+        starts = [each.start_us for each in windows]
+        return starts, [windows_series(metric, tier_us, windows) for metric in metrics]
 
     def rolled_up(self, width_us: int, start_us: int, end_us: int) -> list[RollUp]:
         """The windows of the rows in the span, computed anew."""

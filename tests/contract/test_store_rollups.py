@@ -97,6 +97,57 @@ def test_series_takes_the_newest_rows_that_no_window_holds_yet(store):
         assert_same_series(found, expected_series("a", inside, found.step_us))
 
 
+def test_series_takes_the_rows_between_windows_far_apart(store):
+    """A roll-up that was interrupted, with newer windows beyond, hides no row."""
+    readings = noise(5000)
+    write(store, readings)
+    for hour in (0, 12):
+        for width in ROLL_UPS:
+            store.roll_up(width, START + hour * HOUR, START + (hour + 1) * HOUR)
+
+    (found,) = store.series("mill", "b1", ["a"], *MONTH, 1000)
+
+    assert_same_series(found, expected_series("a", readings, found.step_us))
+
+
+def test_series_with_very_many_gaps_between_windows_is_that_of_the_rows(store):
+    """Every other minute rolled up: the rows of the rest are taken, and no row twice."""
+    readings = noise(1080)
+    write(store, readings)
+    for minute in range(0, 180, 2):
+        store.roll_up(MINUTE, START + minute * MINUTE, START + (minute + 1) * MINUTE)
+
+    (found,) = store.series("mill", "b1", ["a"], START, START + 4 * HOUR, 100)
+
+    assert found.step_us % MINUTE == 0
+    assert_same_series(found, expected_series("a", readings, found.step_us))
+
+
+def test_series_of_a_rare_metric_beside_others_is_its_values(store):
+    """A metric given once in hours by a device of its own, among dense ones, is shown as given."""
+    dense, rare = noise(3000), noise(3, step=3 * HOUR, start=START + 5 * SECOND, seed=2)
+    write(store, dense)
+    write(store, rare, metric="rare", device="lab")
+    roll_up_all(store)
+
+    one, other = store.series("mill", "b1", ["a", "rare"], *MONTH, 1000)
+
+    assert_same_series(one, expected_series("a", dense, one.step_us))
+    assert_same_series(other, expected_series("rare", rare, 0))
+
+
+def test_series_of_a_rare_metric_that_became_dense_since_is_within_the_budget(store):
+    """Rows that came after their window was computed make no answer of more than `points`."""
+    write(store, noise(20, step=HOUR))
+    roll_up_all(store)
+    write(store, noise(2000, step=SECOND, start=START + SECOND, seed=2))
+
+    (found,) = store.series("mill", "b1", ["a"], *MONTH, 100)
+
+    assert len(found.times_us) <= 100
+    assert found.step_us > 0
+
+
 def test_series_without_any_roll_up_is_read_from_the_rows(store):
     """Roll-ups that never ran leave no chart empty."""
     readings = noise(2000)
@@ -192,20 +243,18 @@ def test_retention_is_what_init_made(new_store):
     points=st.sampled_from([10, 100, 400]),
     seed=st.integers(0, 10**6),
 )
-def test_series_is_that_of_the_rows_whatever_contiguous_span_is_rolled_up(
+def test_series_is_that_of_the_rows_whichever_windows_are_rolled_up(
     new_store, rolled, start, length, points, seed
 ):
-    """Whichever windows are there, as long as none between them is missing, the answer is the rows'."""
+    """Whichever windows are there and whichever are not, the answer is that of the rows."""
     store = new_store()
     store.init(FOR_EVER)
     boiler = f"b{random.Random(f'{seed}{rolled}{start}').randrange(10**12)}"
     readings = noise(1500, step=97 * SECOND, seed=seed)
     write(store, readings, boiler=boiler)
-    if rolled:
-        first = min(low for low, _ in rolled)
-        last = max(low + hours for low, hours in rolled)
+    for low, hours in rolled:
         for width in ROLL_UPS:
-            store.roll_up(width, START + first * HOUR, START + last * HOUR, ("mill", boiler))
+            store.roll_up(width, START + low * HOUR, START + (low + hours) * HOUR, ("mill", boiler))
 
     span = (START + start, START + start + length)
     (found,) = store.series("mill", boiler, ["a"], *span, points)

@@ -106,6 +106,16 @@ def test_windows_of_all_boilers_are_asked_for_ten_at_a_time():
     assert found == [(MINUTE, 0, 10, None), (MINUTE, 10, 20, None), (MINUTE, 20, 25, None)]
 
 
+def test_windows_of_all_boilers_are_asked_for_an_hour_at_a_time():
+    """A day in which rows of unknown boilers came makes no query over more than an hour."""
+    touched = Touched()
+    touched.add_span(START_US, START_US + 24 * 60 * MINUTE)
+
+    jobs = touched.take(from_us(START_US + 48 * 60 * MINUTE))
+
+    assert max(job.end_us - job.start_us for job in jobs) == 60 * MINUTE
+
+
 def test_window_older_than_the_retention_is_left_alone():
     """What was computed when all its rows were there is better."""
     touched = Touched()
