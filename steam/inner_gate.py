@@ -32,12 +32,16 @@ class DeviceGate(BaseAuthPlugin):  # type: ignore[misc] # amqtt ships no types
         if not self._awaited:
             self._decided.set()
 
-    async def authenticate(self, *, session: Session) -> bool:
-        """Admit Steam's own clients at once, others as soon as the gate is open."""
+    async def authenticate(self, *, session: Session) -> bool | None:
+        """Let Steam's own clients pass at once, others as soon as the gate is open.
+
+        To pass is not to be admitted: the broker's other plugins decide who a client is, and
+        refuse one without an account where accounts are asked for (None: no opinion).
+        """
         if (session.client_id or "").startswith(OWN_CLIENTS):
-            return True
+            return None
         await self._decided.wait()
-        return self._admitting
+        return None if self._admitting else False
 
     async def on_broker_client_subscribed(self, *, client_id: str, topic: str, qos: int) -> None:  # noqa: ARG002 - amqtt passes them by name
         """Open once the last of the awaited has subscribed."""

@@ -41,6 +41,10 @@ class PlantWatch:
             log.warning(
                 "plant.yaml changed and is wrong; the former plant stays", faults=str(error)
             )
+        except Exception as error:  # noqa: BLE001 - an edit never ends a running service
+            log.warning(
+                "plant.yaml changed and cannot be read; the former plant stays", faults=repr(error)
+            )
         else:
             log.info("plant.yaml read anew", devices=len(self._plant.devices))
 

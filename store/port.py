@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -12,12 +12,16 @@ LATEST_WITHIN_US = 24 * 3600 * 1_000_000
 MINUTE_US = 60_000_000
 
 
+Days = Annotated[int, msgspec.Meta(ge=1, le=36_500)]
+"""A slip of the pen must not delete everything: at least a day, at most a century."""
+
+
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
     """For how many days each bucket keeps its data; None keeps it for ever."""
 
-    raw_days: int | None = 90
-    rollup_days: int | None = 5 * 365
-    events_days: int | None = None
+    raw_days: Days | None = 90
+    rollup_days: Days | None = 5 * 365
+    events_days: Days | None = None
 
 
 class Reading(msgspec.Struct, frozen=True):

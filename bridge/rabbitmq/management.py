@@ -83,7 +83,13 @@ class Management:
                 f"cannot reach RabbitMQ's management API at {self._url} ({reason}); is the broker up, "
                 "is its plugin rabbitmq_management enabled, is the address right?"
             ) from None
-        return msgspec.json.decode(answer) if answer else None
+        try:
+            return msgspec.json.decode(answer) if answer else None
+        except msgspec.DecodeError:
+            raise BrokerUnavailable(
+                f"what answers at {self._url} is not RabbitMQ's management API (its answer is no "
+                "JSON); is the address right?"
+            ) from None
 
     def _refusal(self, error: HTTPError, what: str) -> BrokerRefused | BrokerUnavailable:
         detail = error.read(2000).decode("utf-8", "replace").strip()

@@ -2,10 +2,13 @@
 
 import threading
 
+import paho.mqtt.client as mqtt
 import pytest
 
+from bridge.accounts import EMBEDDED, embedded_access
+from bridge.inner_accounts import inner_accounts
 from processor.adapters.mqtt_source import MqttSource
-from steam.inner_broker import InnerBroker
+from steam.inner_broker import ACCESS_FILE, PASSWORDS_FILE, InnerBroker
 from tests.contract.mqtt_client import MqttClient, wait_for
 from tests.servers.ports import free_port
 
@@ -57,3 +60,24 @@ def test_dismissed_devices_have_what_was_acknowledged_handed_over(broker, source
     assert acknowledged == len(arrived) == 50
     assert wait_for(lambda: sender.closed)
     assert device(broker).answer != "Success"
+
+
+@pytest.mark.parametrize("client_id", ["dev1", "steam-record"])
+def test_client_without_an_account_is_refused_where_accounts_are_asked_for(tmp_path, client_id):
+    """Neither a nameless device nor one that calls itself a role of Steam gets in."""
+    accounts = inner_accounts(tmp_path / PASSWORDS_FILE, tmp_path / ACCESS_FILE)
+    password = accounts.put(embedded_access())
+    with InnerBroker("127.0.0.1", free_port(), tmp_path) as broker:
+        answers = []
+        for username, secret in ((None, None), (EMBEDDED, "wrong"), (EMBEDDED, password)):
+            client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id)
+            if username is not None:
+                client.username_pw_set(username, secret)
+            client.on_connect = lambda *args: answers.append(args[3].is_failure)
+            client.connect("127.0.0.1", broker.port)
+            client.loop_start()
+            assert wait_for(lambda: bool(answers))
+            client.disconnect()
+            client.loop_stop()
+            assert answers.pop() is (secret != password)
+            answers.clear()
