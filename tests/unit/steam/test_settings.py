@@ -194,3 +194,13 @@ def test_embedded_commands_need_no_server_library():
     )
 
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("days", [0, -1, 1_000_000])
+def test_retention_that_would_delete_everything_is_refused(tmp_path, days):
+    """A slip of the pen in steam.yaml costs no data."""
+    path = tmp_path / "steam.yaml"
+    path.write_text(f"retention: {{raw_days: {days}}}\n")
+
+    with pytest.raises(SettingsError, match="retention"):
+        load_settings(path)
