@@ -34,6 +34,7 @@ class AccountFiles:
 
     Other accounts and comments in the files stay. `hashed` gives what the password file holds of
     a password; `told` makes the broker read its files again, and returns what is left to do.
+    The broker runs in `group`, which may read new files.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class AccountFiles:
         *,
         hashed: Callable[[str], str],
         told: Callable[[], str],
+        group: str = "",
     ) -> None:
         self._password_file = password_file
         self._acl_file = acl_file
         self._hashed = hashed
         self._told = told
+        self._group = group
         self._next_step = ""
 
     @property
@@ -125,9 +128,8 @@ class AccountFiles:
                 "this as the user who may"
             ) from None
 
-    @staticmethod
-    def _write(path: Path, lines: list[str]) -> None:
-        replace_text(path, "".join(f"{line}\n" for line in lines))
+    def _write(self, path: Path, lines: list[str]) -> None:
+        replace_text(path, "".join(f"{line}\n" for line in lines), self._group)
 
 
 def _lines(path: Path) -> list[str]:

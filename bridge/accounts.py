@@ -44,6 +44,9 @@ class Service(StrEnum):
     DESK = "steam-desk"
 
 
+OWN_NAMES = "steam-"
+"""How the accounts and client ids of Steam's own programs begin, and those of no device."""
+
 EMBEDDED = "steam-embedded"
 """The one account of Steam's programs at a broker that knows MQTT only: they are one process."""
 
@@ -128,8 +131,9 @@ def check_device_name(site: str, device: str) -> None:
                 f"{name!r} is no name of a {what}: a-z, 0-9, _ and -, beginning with a letter or "
                 "digit, at most 32 characters"
             )
-    if device in {*Service, EMBEDDED}:
-        raise AccountFault(f"{device!r} is the account of a service; give the device another name")
+    if device.startswith(OWN_NAMES):
+        text = f"{device!r}: names that begin with {OWN_NAMES!r} are Steam's own; give another"
+        raise AccountFault(text)
 
 
 def device_account(site: str, device: str) -> Account:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 Clock = Callable[[], datetime]
 """Gives the present moment as an aware UTC datetime; injected wherever time matters."""
@@ -13,6 +14,15 @@ _MICROSECOND = timedelta(microseconds=1)
 def utc_now() -> datetime:
     """The machine's clock as an aware UTC datetime."""
     return datetime.now(UTC)
+
+
+def is_time_zone(name: str) -> bool:
+    """Whether the tz database has a zone of that name, such as America/Sao_Paulo."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of the database
+        return False
+    return True
 
 
 def to_us(moment: datetime) -> int:

@@ -80,7 +80,10 @@ class Devices:
 
     def adopt(self, device: Device) -> DeviceChange:
         """Register a device that has an account and sends already; its account stays as it is."""
-        return DeviceChange(diff=self._register(device))
+        diff = self._register(device)
+        if DeviceAccount(device.site, device.name) in self._accounts.listed():
+            return DeviceChange(diff=diff)
+        return DeviceChange(diff=diff, next_step=_no_account(device.name))
 
     def rotate(self, name: str) -> DeviceChange:
         """Give a registered device a new password."""
@@ -147,3 +150,10 @@ class Devices:
     def _unknown(self, name: str) -> PlantEditFault:
         names = load_plant(self._plant_file).devices
         return PlantEditFault(f"{self._plant_file} has no device {name!r}{nearest(name, names)}")
+
+
+def _no_account(name: str) -> str:
+    return (
+        f"{name!r} has no account: it can send through a gateway, or to a broker that asks for "
+        "none; `steam device add` makes one"
+    )

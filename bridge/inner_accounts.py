@@ -20,16 +20,18 @@ def inner_plugins(password_file: Path, acl_file: Path) -> dict[str, Any]:
     """The entry `plugins` of amqtt's configuration that enforces the accounts.
 
     Less strict than mosquitto and RabbitMQ (seen with amqtt 0.12.1): it acknowledges a publish
-    outside the account's topics and drops it, and does not check the topic of a will. The
-    processor's own checks stand behind it. Raises AccountFault.
+    outside the account's topics and drops it. The processor's own checks stand behind it.
+    Raises AccountFault.
     """
     accounts = read_access(acl_file)
+    publish = {account.name: list(account.publish) for account in accounts}
     return {
         "amqtt.plugins.authentication.FileAuthPlugin": {"password_file": str(password_file)},
         "bridge.inner_topics.AccountTopics": {
-            "publish_acl": {account.name: list(account.publish) for account in accounts},
+            "publish_acl": publish,
             "subscribe_acl": {account.name: list(account.subscribe) for account in accounts},
         },
+        "bridge.inner_topics.AccountIdentity": {"publish_acl": publish},
     }
 
 

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from bridge.clock import to_us
+from bridge.clock import is_time_zone, to_us
 from bridge.metrics import CATALOGUE, Metric, is_metric_name
-from bridge.settings_file import Fault, SettingsError, SettingsFile, nearest
+from bridge.settings_file import Fault, Place, SettingsError, SettingsFile, nearest
 from bridge.topics import NAME_PATTERN
 
 Name = Annotated[str, Meta(pattern=f"^{NAME_PATTERN}$")]
@@ -194,10 +194,30 @@ def parse_plant(text: str, path: Path) -> Plant:
 
 def _check(source: SettingsFile) -> Plant:
     file = source.decode(PlantFile)
-    faults = [*_reference_faults(source, file), *_metric_faults(source, file)]
+    faults = [
+        *_site_faults(source, file),
+        *_reference_faults(source, file),
+        *_own_metric_faults(source, file),
+        *_metric_faults(source, file),
+        *_range_faults(source, file),
+    ]
     if faults:
         raise SettingsError(faults)
     return Plant(file)
+
+
+def _site_faults(source: SettingsFile, file: PlantFile) -> Iterator[Fault]:
+    """Unknown time zones, and devices whose topic names another site than their boiler's."""
+    for at, site in enumerate(file.sites):
+        if not is_time_zone(site.time_zone):
+            text = f"no time zone {site.time_zone!r}; write it as in America/Sao_Paulo or UTC"
+            yield source.fault(("sites", at, "time_zone"), text)
+    site_of = {boiler.name: boiler.site for boiler in file.boilers}
+    for at, device in enumerate(file.devices):
+        there = site_of.get(device.boiler, device.site)
+        if there != device.site:
+            text = f"boiler {device.boiler!r} is of site {there!r}, not {device.site!r}"
+            yield source.fault(("devices", at, "site"), text)
 
 
 def _reference_faults(source: SettingsFile, file: PlantFile) -> Iterator[Fault]:
@@ -221,11 +241,20 @@ def _reference_faults(source: SettingsFile, file: PlantFile) -> Iterator[Fault]:
                 yield source.fault(("devices", at, "before", earlier, "boiler"), text)
 
 
-def _metric_faults(source: SettingsFile, file: PlantFile) -> Iterator[Fault]:
+def _own_metric_faults(source: SettingsFile, file: PlantFile) -> Iterator[Fault]:
     for index, own in enumerate(file.metrics):
         if not is_metric_name(own.name):
             text = f"{own.name!r} is no metric name (a-z, 0-9, _, not ending in _q)"
             yield source.fault(("metrics", index, "name"), text)
+        if own.name in [earlier.name for earlier in file.metrics[:index]]:
+            yield source.fault(("metrics", index, "name"), f"{own.name!r} is named twice")
+        if own.name in CATALOGUE and own.unit != CATALOGUE[own.name].unit:
+            unit = CATALOGUE[own.name].unit
+            text = f"Steam has {own.name!r} in {unit!r}; give another unit another name"
+            yield source.fault(("metrics", index, "unit"), text)
+
+
+def _metric_faults(source: SettingsFile, file: PlantFile) -> Iterator[Fault]:
     known = set(CATALOGUE) | {own.name for own in file.metrics}
     for index, boiler in enumerate(file.boilers):
         measured = [("instruments", [entry.metric for entry in boiler.instruments])]
@@ -240,3 +269,17 @@ def _metric_faults(source: SettingsFile, file: PlantFile) -> Iterator[Fault]:
             if name in names[:at]:
                 place = ("boilers", index, "alarms", at, "name")
                 yield source.fault(place, f"{name!r} is named twice")
+
+
+def _range_faults(source: SettingsFile, file: PlantFile) -> Iterator[Fault]:
+    """Ranges whose lower end is not below their upper one."""
+    asked: list[tuple[Place, tuple[float, float] | None]] = [
+        (("metrics", at, "low"), (own.low, own.high)) for at, own in enumerate(file.metrics)
+    ]
+    for index, boiler in enumerate(file.boilers):
+        for at, instrument in enumerate(boiler.instruments):
+            here = ("boilers", index, "instruments", at)
+            asked += [((*here, "normal"), instrument.normal), ((*here, "scale"), instrument.scale)]
+    for place, ends in asked:
+        if ends is not None and not ends[0] < ends[1]:
+            yield source.fault(place, f"{ends[0]:g} is not below {ends[1]:g}")

@@ -1,6 +1,7 @@
 """Typed YAML files whose every fault is told with its line and the nearest valid name."""
 
 import difflib
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -12,7 +13,9 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import msgspec
 from msgspec.structs import fields
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import Node
 
 T = TypeVar("T")
 Place = tuple[str | int, ...]
@@ -60,15 +63,22 @@ class SettingsFile:
 
     def parse(self, text: str) -> "SettingsFile":
         """Parse `text` as this file's content; raises SettingsError where it is not YAML."""
+        reader = YAML(typ="safe", pure=True)
+        reader.Constructor = _Constructor
         try:
-            self.tree = _with_midnights(YAML(typ="safe", pure=True).load(text))
+            tree = _with_midnights(reader.load(text))
         except MarkedYAMLError as error:
             mark = error.problem_mark
             line = None if mark is None else mark.line + 1
             raise self._error(line, f"not YAML: {error.problem}") from None
+        except YAMLError as error:
+            raise self._error(_line_of_control(text), f"not YAML: {error}") from None
+        except RecursionError:
+            raise self._error(None, "nested too deeply, or an alias holds itself") from None
         self._text, self._marked = text, None
-        if self.tree is None:
-            self.tree = {}
+        self.tree = {} if tree is None else tree
+        if not isinstance(self.tree, dict):
+            raise self._error(1, "the file must be a mapping with keys")
         return self
 
     def decode(self, kind: type[T]) -> T:
@@ -76,7 +86,10 @@ class SettingsFile:
         faults = list(self._faults(self.tree, kind, ()))
         if faults:
             raise SettingsError(faults)
-        return msgspec.convert(self.tree, kind)
+        try:
+            return msgspec.convert(self.tree, kind)
+        except msgspec.ValidationError as error:
+            raise self._error(None, str(error)) from None
 
     def _faults(self, node: Any, kind: Any, place: Place) -> Iterator[Fault]:
         kind = _without_none(kind, node)
@@ -84,10 +97,15 @@ class SettingsFile:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             yield from self._struct_faults(node, kind, place)
         elif origin in (list, tuple) and isinstance(node, list):
+            wanted = len(get_args(kind))
+            if origin is tuple and Ellipsis not in get_args(kind) and len(node) != wanted:
+                yield self.fault(place, f"{_name(place)} needs {wanted} values, not {len(node)}")
             for index, child in enumerate(node):
                 yield from self._faults(child, get_args(kind)[0], (*place, index))
         elif origin is dict and isinstance(node, dict):
             for key, child in node.items():
+                if not isinstance(key, str):
+                    yield self.fault((*place, key), f"the key {key!r} is no text; quote it")
                 yield from self._faults(child, get_args(kind)[1], (*place, key))
         else:
             yield from self._leaf_faults(node, kind, place)
@@ -109,6 +127,9 @@ class SettingsFile:
                 yield self.fault(place, f"{_name(place)} needs the key {name!r}")
 
     def _leaf_faults(self, node: Any, kind: Any, place: Place) -> Iterator[Fault]:
+        if isinstance(node, float) and not math.isfinite(node):
+            yield self.fault(place, f"{_name(place)}: {node} is no number to work with")
+            return
         try:
             msgspec.convert(node, kind)
         except msgspec.ValidationError as error:
@@ -142,6 +163,16 @@ class SettingsFile:
         return SettingsError([Fault(str(self.path), line, text)])
 
 
+class _Constructor(SafeConstructor):
+    """Tells the line of a scalar that its tag or form does not allow, such as 2024-02-30."""
+
+    def construct_object(self, node: Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError) as error:
+            raise ConstructorError(None, None, str(error), node.start_mark) from None
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the valid name nearest to `name`, or nothing."""
     close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
@@ -166,6 +197,14 @@ def _choices(kind: Any) -> list[str]:
 
 def _name(place: Place) -> str:
     return ".".join(str(step) for step in place) or "the file"
+
+
+def _line_of_control(text: str) -> int | None:
+    """The line of the first control character, which YAML does not allow."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if any(not each.isprintable() and each not in "\t\r\ufeff" for each in line):
+            return number
+    return None
 
 
 def _with_midnights(node: Any) -> Any:

@@ -152,7 +152,8 @@ class RecorderCounters:
     `held_seconds` for how long store or quarantine have taken nothing (0: they do), `copied` the
     copies kept in quarantine of messages that were stored, `over_quota` quarantined
     messages that were counted only, because their device had filled its share, `roll_ups`
-    the windows of roll-ups that were stored.
+    the windows of roll-ups that were stored, `roll_up_behind_seconds` for how long they have
+    been incomplete (0: all that is due is computed).
     """
 
     role = "record"
@@ -166,7 +167,7 @@ class RecorderCounters:
         self.batches = self.rows = self.bytes = self.write_failures = 0
         self.copied = self.over_quota = 0
         self.roll_ups = self.roll_up_failures = 0
-        self.lag_seconds = self.held_seconds = 0.0
+        self.lag_seconds = self.held_seconds = self.roll_up_behind_seconds = 0.0
 
     def settle(self, messages: int, stored: int, quarantined: Mapping[str, int] = _NONE) -> None:
         """Count the end of `messages`: stored, or quarantined by reason."""

@@ -51,6 +51,7 @@ class Rolling:
         self._backoff = backoff
         self._monotonic = monotonic
         self._look_back_at = 0.0
+        self._complete_at = monotonic()
         self._fault = ""
 
     def run(self, stopping: threading.Event) -> None:
@@ -69,6 +70,7 @@ class Rolling:
             self._roll_up(now, stopping)
         except StoreError as error:
             self._counters.roll_up_failures += 1
+            self._counters.roll_up_behind_seconds = self._monotonic() - self._complete_at
             if str(error) != self._fault:
                 self._fault = str(error)
                 log.warning("roll-ups wait", reason=self._fault)
@@ -77,6 +79,8 @@ class Rolling:
             self._fault = ""
             log.info("roll-ups go on")
         self._backoff.reset()
+        self._complete_at = self._monotonic()
+        self._counters.roll_up_behind_seconds = 0.0
         return True
 
     def _roll_up(self, now: datetime, stopping: threading.Event) -> None:
@@ -94,8 +98,10 @@ class Rolling:
             del jobs[0]
 
     def _look_back(self, now: datetime) -> None:
-        newest_us = self._store.newest_roll_up(min(ROLL_UPS))
-        since_us = 0 if newest_us is None else newest_us - _LOOK_BACK_US
+        # Of every width: one that ended within its work had the wider windows still before it.
+        newest = [self._store.newest_roll_up(width_us) for width_us in ROLL_UPS]
+        found = [each for each in newest if each is not None]
+        since_us = min(found) - _LOOK_BACK_US if len(found) == len(newest) else 0
         oldest_us = self._oldest_us(now) or 0
         end_us = to_us(now)
         for minute in self._store.batches(max(since_us, oldest_us), end_us + 1):

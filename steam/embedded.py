@@ -9,7 +9,7 @@ from typing import Self, cast
 
 import structlog
 
-from bridge.accounts import embedded_access
+from bridge.accounts import OWN_NAMES, embedded_access
 from bridge.clock import utc_now
 from bridge.inner_accounts import inner_accounts
 from bridge.live import COMMANDS_TOPIC
@@ -37,9 +37,9 @@ from processor.rollup import Touched
 from processor.troubles import Telling, TroubleBook
 from processor.writing import Writing
 from steam.desk import QUARANTINE_FILE
+from steam.held_folder import held
 from steam.housekeeping import Prunable, pruning
 from steam.inner_broker import ACCESS_FILE, GUARANTEE, PASSWORDS_FILE, InnerBroker
-from steam.inner_gate import OWN_CLIENTS
 from steam.links import mqtt_address, own_password_file
 from steam.loops import Loops, collect_rarely
 from steam.notifying import notifier_of
@@ -99,6 +99,7 @@ class Embedded:
         settings = self.settings
         collect_rarely()
         settings.data_path.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(held(settings.data_path))
         self.store.open()
         stack.callback(self.store.close)
         self.store.init(settings.retention)
@@ -268,4 +269,4 @@ class Embedded:
 
 
 def _client_id(role: str) -> str:
-    return f"{OWN_CLIENTS}{role}"
+    return f"{OWN_NAMES}{role}"

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from bridge.accounts import OWN_NAMES
 from bridge.inner_accounts import inner_plugins
-from steam.inner_gate import OWN_CLIENTS, DeviceGate
+from steam.inner_gate import DeviceGate
 
 PASSWORDS_FILE = "mqtt-passwords"
 ACCESS_FILE = "mqtt-access"
@@ -97,7 +98,7 @@ class InnerBroker:
             if isinstance(plugin, DeviceGate):
                 plugin.shut()
         for name, (_, handler) in list(self._broker.sessions.items()):
-            if not name.startswith(OWN_CLIENTS):
+            if not name.startswith(OWN_NAMES):
                 await handler.handle_connection_closed()
                 await handler.stop()
         await asyncio.sleep(_LAST_WORDS_S)

@@ -7,8 +7,7 @@ from amqtt.broker import BrokerContext
 from amqtt.plugins.base import BaseAuthPlugin
 from amqtt.session import Session
 
-OWN_CLIENTS = "steam-"
-"""How the client identifiers of Steam's own roles begin."""
+from bridge.accounts import OWN_NAMES
 
 
 class DeviceGate(BaseAuthPlugin):  # type: ignore[misc] # amqtt ships no types
@@ -38,7 +37,7 @@ class DeviceGate(BaseAuthPlugin):  # type: ignore[misc] # amqtt ships no types
         To pass is not to be admitted: the broker's other plugins decide who a client is, and
         refuse one without an account where accounts are asked for (None: no opinion).
         """
-        if (session.client_id or "").startswith(OWN_CLIENTS):
+        if (session.client_id or "").startswith(OWN_NAMES):
             return None
         await self._decided.wait()
         return None if self._admitting else False

@@ -56,3 +56,9 @@ def own_password_file(settings: Settings) -> Path:
 def link_config(settings: Settings) -> LinkConfig:
     """The broker's address and account for simulated and replayed devices; raises MissingSecret."""
     return LinkConfig(**msgspec.structs.asdict(mqtt_address(settings)))
+
+
+def away(settings: Settings) -> str:
+    """That no device could connect, and what to look at."""
+    where = f"MQTT broker at {settings.mqtt.host}:{settings.mqtt.port}"
+    return f"{where} took no device; check address, user and password, see `steam doctor`"

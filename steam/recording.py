@@ -5,20 +5,23 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
 
-from bridge.clock import to_us
+from bridge.clock import is_time_zone, to_us
 from bridge.metrics import is_metric_name
 from bridge.plant import Name
 from bridge.settings_file import Fault, SettingsError, SettingsFile
-from device.steamlink import codec
+from device.steamlink import codec, contract
 
 
 class TimeColumn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which column holds the time, in which strptime format and time zone."""
+    """Which column holds the time, in which strptime format and time zone.
+
+    A format with `%z` takes each line's own offset.
+    """
 
     column: str
     format: str = "%Y-%m-%d %H:%M:%S"
@@ -70,9 +73,9 @@ def _faults(source: SettingsFile, mapping: Mapping) -> Iterator[Fault]:
         if not is_metric_name(name):
             text = f"{name!r} is no metric name (a-z, 0-9, _, not ending in _q)"
             yield source.fault(("metrics", name), text)
-    try:
-        ZoneInfo(mapping.time.time_zone)
-    except (ZoneInfoNotFoundError, ValueError):
+    if not mapping.metrics:
+        yield source.fault(("metrics",), "name at least one metric and its column")
+    if not is_time_zone(mapping.time.time_zone):
         yield source.fault(("time", "time_zone"), f"no time zone {mapping.time.time_zone!r}")
 
 
@@ -85,11 +88,7 @@ def read_rows(path: Path, mapping: Mapping) -> Iterator[Row]:
     previous = -1
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = csv.DictReader(file, delimiter=mapping.separator)
-        asked = {mapping.time.column, *mapping.metrics.values()}
-        missing = asked - set(lines.fieldnames or ())
-        if missing:
-            raise RecordingError(f"{path}: no column {', '.join(sorted(missing))}")
-        for cells in lines:
+        for cells in _cells(path, lines, {mapping.time.column, *mapping.metrics.values()}):
             row = _row(path, lines.line_num, cells, mapping, zone)
             if row.at_ms <= previous:
                 text = "its time is not after the line before; one device's times increase"
@@ -98,10 +97,31 @@ def read_rows(path: Path, mapping: Mapping) -> Iterator[Row]:
             yield row
 
 
+def _cells(path: Path, lines: "csv.DictReader[str]", asked: set[str]) -> Iterator[dict[str, str]]:
+    """The lines by column; raises RecordingError where the file is no such table in UTF-8."""
+    try:
+        missing = asked - set(lines.fieldnames or ())
+        if missing:
+            raise RecordingError(f"{path}: no column {', '.join(sorted(missing))}")
+        for cells in lines:
+            # DictReader fills a short line with None and puts what is too much under None.
+            if None in cells or None in cells.values():
+                text = (
+                    f"not as many cells as the first line, which has {len(lines.fieldnames or ())}"
+                )
+                raise RecordingError(f"{path}:{lines.line_num}: {text}")
+            yield cells
+    except UnicodeDecodeError as error:
+        raise RecordingError(f"{path}: not UTF-8 ({error.reason}); save it as UTF-8") from None
+    except csv.Error as error:
+        raise RecordingError(f"{path}:{lines.line_num}: {error}") from None
+
+
 def _row(path: Path, line: int, cells: dict[str, str], mapping: Mapping, zone: ZoneInfo) -> Row:
     try:
         text = cells[mapping.time.column]
-        moment = datetime.strptime(text, mapping.time.format).replace(tzinfo=zone)
+        moment = datetime.strptime(text, mapping.time.format)  # noqa: DTZ007 - two lines below
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
         values = [_value(cells[column]) for column in mapping.metrics.values()]
     except (TypeError, ValueError) as error:
         raise RecordingError(f"{path}:{line}: {error}") from None
@@ -138,6 +158,10 @@ def to_messages(
 
     for row in rows:
         first_ms = first_ms or row.at_ms
+        if pending and row.at_ms - pending[0].at_ms > contract.MAX_DT_MS:
+            seq += 1
+            yield message()
+            pending = []
         pending.append(row)
         if len(pending) == rows_per_message:
             seq += 1

@@ -26,8 +26,9 @@ def mqtt_accounts_of(settings: Settings) -> AccountFiles:
     """The accounts of the embedded deployment's broker, in its two files."""
     mqtt, folder = settings.mqtt, settings.data_path
     if mqtt.broker == "outside":
+        here = Path(settings.folder)
         return mosquitto_accounts(
-            Path(mqtt.password_file), Path(mqtt.acl_file), Path(mqtt.pid_file)
+            here / mqtt.password_file, here / mqtt.acl_file, here / mqtt.pid_file
         )
     folder.mkdir(parents=True, exist_ok=True)
     return inner_accounts(folder / PASSWORDS_FILE, folder / ACCESS_FILE)

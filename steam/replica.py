@@ -7,6 +7,9 @@ import tempfile
 from itertools import count
 from pathlib import Path
 
+_MOST = 1000
+"""Numbers tried at most where other users hold them."""
+
 
 class ReplicaName:
     """The host's name, with the lowest number that no other processor of the host holds.
@@ -24,7 +27,13 @@ class ReplicaName:
         """The name, held until `release` or the end of the process; raises OSError."""
         for number in count(1):
             path = self._folder / f"steam-processor-{number}.lock"
-            file = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            try:
+                file = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            except PermissionError:
+                # In a sticky folder another user's file cannot be opened so: that number is taken.
+                if number > _MOST or not path.exists():
+                    raise
+                continue
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

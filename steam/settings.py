@@ -3,19 +3,22 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
 
 from bridge.accounts import Service
+from bridge.clock import is_time_zone
 from bridge.plant import Plant
 from bridge.settings_file import Fault, SettingsError, SettingsFile
 from processor.gathering import FlushRule
 from processor.notifier.routes import NotificationSettings, route_faults
 from store.port import Retention
 
+T = TypeVar("T", bound=msgspec.Struct)
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 
 
@@ -168,7 +171,7 @@ def load_settings(path: Path) -> Settings:
     faults = list(_faults(source, settings))
     if faults:
         raise SettingsError(faults)
-    return msgspec.structs.replace(settings, folder=str(path.parent))
+    return msgspec.structs.replace(_anchored(settings, path.parent), folder=str(path.parent))
 
 
 def check_routes(path: Path, settings: Settings, plant: Plant) -> None:
@@ -180,11 +183,36 @@ def check_routes(path: Path, settings: Settings, plant: Plant) -> None:
 
 
 def _faults(source: SettingsFile, settings: Settings) -> Iterator[Fault]:
-    try:
-        ZoneInfo(settings.time_zone)
-    except (ZoneInfoNotFoundError, ValueError):
+    if not is_time_zone(settings.time_zone):
         text = f"no time zone {settings.time_zone!r}; write it as in America/Sao_Paulo or UTC"
         yield source.fault(("time_zone",), text)
     if settings.deployment == "server" and settings.mqtt.broker == "outside":
         text = "mqtt.broker is for the embedded deployment; in `server` devices talk to RabbitMQ"
         yield source.fault(("mqtt", "broker"), text)
+    for section, url in (
+        ("management", settings.management.url),
+        ("influxdb", settings.influxdb.url),
+    ):
+        if not _is_http(url):
+            text = f"{url!r} is no address; write it as in http://broker:15672"
+            yield source.fault((section, "url"), text)
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, an address in brackets that is none
+        return False
+
+
+def _anchored(section: T, folder: Path) -> T:
+    """The section with the file of each of its secrets found from steam.yaml's folder."""
+    changes: dict[str, Any] = {}
+    for name in section.__struct_fields__:
+        value = getattr(section, name)
+        if isinstance(value, Secret) and value.file:
+            changes[name] = msgspec.structs.replace(value, file=str(folder / value.file))
+        elif isinstance(value, msgspec.Struct):
+            changes[name] = _anchored(value, folder)
+    return msgspec.structs.replace(section, **changes)

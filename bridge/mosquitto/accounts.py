@@ -32,15 +32,28 @@ def mosquitto_accounts(
         acl_file,
         hashed=lambda password: hashed(password, secrets.token_bytes(12)),
         told=lambda: _told(pid_file),
+        group="mosquitto",
     )
 
 
 def _told(pid_file: Path | None) -> str:
     if pid_file is not None:
         try:
-            os.kill(int(pid_file.read_text(encoding="ascii")), signal.SIGHUP)
+            pid = int(pid_file.read_text(encoding="ascii"))
+            if _is_mosquitto(pid):
+                os.kill(pid, signal.SIGHUP)
+                return ""
         except (OSError, ValueError):
             pass  # No mosquitto there, or not ours: the sentence below is the answer.
-        else:
-            return ""
     return "make mosquitto read its accounts again: `systemctl reload mosquitto`, or SIGHUP"
+
+
+def _is_mosquitto(pid: int) -> bool:
+    """Whether that process is a mosquitto: after a crash the file names whatever came later."""
+    if pid <= 1:
+        return False
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() == "mosquitto"
+    except FileNotFoundError:
+        # A system without /proc cannot say; with it, there is no such process.
+        return not Path("/proc/self").exists()

@@ -24,7 +24,7 @@ _TICK_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkConfig:
-    """Where and how a device connects; the client id is the username, else the device's name.
+    """Where and how a device connects; the client id is the device's name.
 
     `window` is how many messages may be unacknowledged on the wire, `limit` how many may wait;
     beyond it `publish` waits, or gives up the oldest. `backlog_per_s` slows the sending of an
@@ -274,7 +274,7 @@ class Link:
         return Endpoint(
             host=config.host,
             port=config.port,
-            client_id=config.username or self.session.identity.device,
+            client_id=self.session.identity.device,
             username=config.username,
             password=config.password,
             tls=config.tls,

@@ -22,6 +22,7 @@ else:  # MicroPython: UTF-8 as it is; numbers are checked before they come here
 
 _INFINITY = float("inf")
 _MOST_COLUMNS = 16
+_SURROGATES = range(0xD800, 0xE000)
 _COLUMNS: dict[tuple[str, ...], str] = {}
 
 
@@ -413,12 +414,19 @@ def _json(value: object) -> str:
     if value is False:
         return "false"
     if isinstance(value, str):
-        return _dumps("".join([max(letter, " ") for letter in value]))
+        return _dumps("".join([_letter(letter) for letter in value]))
     if isinstance(value, dict):
         return "{" + ",".join([_json(str(k)) + ":" + _json(value[k]) for k in sorted(value)]) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join([_json(item) for item in value]) + "]"
     return _dumps(_value(value))
+
+
+def _letter(letter: str) -> str:
+    """A letter that UTF-8 can carry and a terminal bears: else a space or a question mark."""
+    if letter < " ":
+        return " "
+    return "?" if ord(letter) in _SURROGATES else letter
 
 
 def _finish(parts: list[str]) -> bytes:

@@ -136,6 +136,11 @@ def _recorder_families(record: RecorderCounters) -> Iterator[Metric]:
         "For how long store or quarantine have taken nothing",
         value=record.held_seconds,
     )
+    yield GaugeMetricFamily(
+        "steam_record_roll_up_behind_seconds",
+        "For how long the roll-ups that are due have not all been computed",
+        value=record.roll_up_behind_seconds,
+    )
     yield _histogram(
         "steam_record_write_seconds", "Duration of a write to the store", record.write_seconds
     )

@@ -70,6 +70,12 @@ def render(subjects: Sequence[Subject], plant: Plant, language: str) -> Notifica
     return _transition(subject, plant, words)
 
 
+def trial(language: str) -> Notification:
+    """A notification that says that it is only a test."""
+    words = WORDS["pt-BR" if language.startswith("pt") else "en"]
+    return Notification(title=words.trial_title, body=words.trial_body)
+
+
 def bare(subjects: Sequence[Subject]) -> Notification:
     """The same without the plant and without words: for when `render` itself fails."""
     lines = [

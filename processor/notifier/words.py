@@ -41,6 +41,8 @@ class Words:
     silent_body: str
     back_title: str
     back_body: str
+    trial_title: str
+    trial_body: str
 
 
 _PORTUGUESE = Words(
@@ -139,6 +141,8 @@ _PORTUGUESE = Words(
         "O que fazer: acompanhe as caldeiras no local e verifique o processador e a rede."
     ),
     back_title="NORMALIZADO · Steam: o processador voltou",
+    trial_title="Steam: teste",
+    trial_body="Esta é só uma mensagem de teste. Os alarmes chegarão por aqui.",
     back_body="Em silêncio desde {since}, de volta às {at}.\nOs alarmes voltam a ser avaliados.",
 )
 
@@ -238,6 +242,8 @@ _ENGLISH = Words(
         "What to do: watch the boilers on site, and look at the processor and the network."
     ),
     back_title="RETURNED · Steam: the processor is back",
+    trial_title="Steam: test",
+    trial_body="This is only a test message. Alarms will arrive here.",
     back_body="Silent since {since}, back at {at}.\nAlarms are evaluated again.",
 )
 

@@ -1,7 +1,9 @@
 """`steam doctor`: test every connection and say what to do about each that fails."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import typer
@@ -10,6 +12,9 @@ from rich.table import Table
 from bridge.broker import BrokerError
 from bridge.plant import Plant, load_plant
 from bridge.topology import topology
+from processor.notifier.apprise_target import TargetsRefused, open_targets
+from processor.notifier.target import SendFailed
+from processor.notifier.text import trial
 from steam.console import FAILED, ConfigOption, JsonOption, command, out, settings_at
 from steam.settings import MissingSecret, Settings
 from steam.stores import store_of
@@ -29,12 +34,22 @@ class Finding(msgspec.Struct, frozen=True):
 
 @app.command()
 @command
-def doctor(config: ConfigOption = Path("steam.yaml"), as_json: JsonOption = False) -> None:
-    """Test settings, broker and store; exit 1 where something is wrong."""
+def doctor(
+    config: ConfigOption = Path("steam.yaml"),
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Also send a test notification to every target.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Test settings, broker, store and notification targets; exit 1 where something is wrong."""
     settings = settings_at(config)
     plant = load_plant(settings.plant_path)
     findings = [Finding("settings", True, f"{config} and {settings.plant_path} are good")]
-    findings += [_tested(what, test) for what, test in _tests(settings, plant) if test is not None]
+    findings += [
+        _tested(what, test)
+        for what, test in _tests(settings, plant, notify=notify)
+        if test is not None
+    ]
     if as_json:
         typer.echo(msgspec.json.encode(findings))
     else:
@@ -46,20 +61,26 @@ def doctor(config: ConfigOption = Path("steam.yaml"), as_json: JsonOption = Fals
         raise typer.Exit(FAILED)
 
 
-def _tests(settings: Settings, plant: Plant) -> list[tuple[str, Callable[[], str] | None]]:
+def _tests(
+    settings: Settings, plant: Plant, *, notify: bool
+) -> list[tuple[str, Callable[[], str] | None]]:
     server = settings.deployment == "server"
-    outside = not server and settings.mqtt.broker == "outside"
+    # In `server` the MQTT address is that of simulated devices, tested where they have an account.
+    mqtt = bool(settings.mqtt.username) if server else settings.mqtt.broker == "outside"
+    routes = settings.notifications.routes
     return [
         ("store", lambda: _store(settings)),
         ("RabbitMQ", (lambda: _rabbitmq(settings, plant)) if server else None),
-        ("MQTT broker", (lambda: _mqtt(settings)) if outside else None),
+        ("RabbitMQ, AMQP", (lambda: _amqp(settings)) if server else None),
+        ("MQTT broker", (lambda: _mqtt(settings)) if mqtt else None),
+        ("notifications", (lambda: _notifications(settings, notify)) if routes else None),
     ]
 
 
 def _tested(what: str, test: Callable[[], str]) -> Finding:
     try:
         return Finding(what, True, test())
-    except (StoreError, BrokerError, MissingSecret, OSError) as error:
+    except (StoreError, BrokerError, MissingSecret, TargetsRefused, OSError) as error:
         return Finding(what, False, str(error))
 
 
@@ -98,6 +119,29 @@ def _rabbitmq(settings: Settings, plant: Plant) -> str:
     if findings:
         raise BrokerError("; ".join(str(finding) for finding in findings[:5]))
     return "reached; queues, bindings and policies are as the plant needs them"
+
+
+def _amqp(settings: Settings) -> str:
+    from processor.adapters.amqp_connection import probe
+    from steam.broker import amqp_url
+
+    return probe(amqp_url(settings))
+
+
+def _notifications(settings: Settings, send: bool) -> str:
+    targets = open_targets(settings.notifications, os.environ)
+    names = ", ".join(target.name for target in targets)
+    if not send:
+        return f"{names}: addresses are good; --notify sends each a test notification"
+    refused = []
+    for each in targets:
+        try:
+            each.target.send(trial(each.language))
+        except SendFailed as error:
+            refused.append(f"{each.name}: {error}")
+    if refused:
+        raise BrokerError("; ".join(refused))
+    return f"{names}: took a test notification"
 
 
 def _mqtt(settings: Settings) -> str:

@@ -26,7 +26,7 @@ from steam.console import (
     out,
     settings_at,
 )
-from steam.links import link_config
+from steam.links import away, link_config
 from steam.recording import Mapping, Recorded, load_mapping, read_rows, to_messages
 from steam.settings import Settings
 
@@ -74,7 +74,7 @@ def replay(
     begun = time.monotonic()
     with Link(_config(settings), _session(settings, mapped)) as link:
         if not link.wait_connected(_CONNECT_WITHIN_S):
-            end(_away(settings), AWAY)
+            end(away(settings), AWAY)
         _send(link, mapped, messages, factor)
         if not link.wait_acknowledged(_ACKNOWLEDGE_WITHIN_S):
             end(f"{link.counts().pending} messages were not acknowledged in time", AWAY)
@@ -107,11 +107,6 @@ def _session(settings: Settings, mapping: Mapping) -> Session:
     ]
     identity = Identity(site=mapping.site, device=mapping.device, metrics=described, board="replay")
     return Session(identity, boot=mapping.boot, offset_ms=to_us(utc_now()) // 1000)
-
-
-def _away(settings: Settings) -> str:
-    where = f"MQTT broker at {settings.mqtt.host}:{settings.mqtt.port}"
-    return f"{where} did not take the device; check address, user and password, see `steam doctor`"
 
 
 def _factor(speed: str) -> float:

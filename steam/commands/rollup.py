@@ -10,8 +10,9 @@ import typer
 from rich.progress import Progress
 
 from bridge.clock import to_us, utc_now
-from bridge.plant import load_plant
+from bridge.plant import Plant, load_plant
 from bridge.series import ROLL_UPS
+from bridge.topics import is_name
 from processor.rollup import GRACE_US, Place
 from steam.console import WRONG_SETTINGS, ConfigOption, JsonOption, command, end, out, settings_at
 from steam.stores import store_of
@@ -35,7 +36,9 @@ def rollup(
         str, typer.Option("--from", help="Such as 2026-11-01; default: as far as rows are kept.")
     ] = "",
     until: Annotated[str, typer.Option("--to", help="Default: now.")] = "",
-    boiler: Annotated[str, typer.Option(help="Only this boiler.")] = "",
+    boiler: Annotated[
+        str, typer.Option(help="Only this boiler; site/boiler for one that plant.yaml has no more.")
+    ] = "",
     config: ConfigOption = Path("steam.yaml"),
     as_json: JsonOption = False,
 ) -> None:
@@ -44,10 +47,12 @@ def rollup(
     Steam does this by itself for whatever it stores; this is for data that came another way.
     """
     settings = settings_at(config)
-    plant = load_plant(settings.plant_path)
-    chosen = [each for each in plant.file.boilers if boiler in ("", each.name)]
+    chosen = _chosen(load_plant(settings.plant_path), boiler)
     if not chosen:
-        end(f"no boiler {boiler!r} in {settings.plant_path}", WRONG_SETTINGS)
+        text = (
+            f"no boiler {boiler!r} in {settings.plant_path}; for one that is gone give site/boiler"
+        )
+        end(text, WRONG_SETTINGS)
     now = utc_now()
     start_us, end_us = _span(since, until, settings.retention.raw_days, now)
     spans = list(_days(start_us, end_us))
@@ -57,9 +62,9 @@ def rollup(
     try:
         with Progress(console=out, transient=True, disable=as_json) as progress:
             task = progress.add_task("days", total=len(spans) * len(chosen))
-            for each in chosen:
+            for place in chosen:
                 for span in spans:
-                    _roll_up(store, (each.site, each.name), span, to_us(now), done)
+                    _roll_up(store, place, span, to_us(now), done)
                     progress.advance(task)
     finally:
         store.close()
@@ -68,6 +73,14 @@ def rollup(
         return
     told = ", ".join(f"{count} of {measurement}" for measurement, count in done.items())
     out.print(f"windows stored: {told}", markup=False)
+
+
+def _chosen(plant: Plant, boiler: str) -> list[Place]:
+    """The boilers of the plant, one of them, or one of a site that the plant has no more."""
+    site, slash, name = boiler.partition("/")
+    if slash and is_name(site) and is_name(name):
+        return [(site, name)]
+    return [(each.site, each.name) for each in plant.file.boilers if boiler in ("", each.name)]
 
 
 def _roll_up(
@@ -86,6 +99,8 @@ def _span(since: str, until: str, kept_days: int | None, now: datetime) -> tuple
     """The span that was asked for, as far as all rows of its first window are still there."""
     first = now - timedelta(days=3650 if kept_days is None else kept_days)
     start_us, end_us = to_us(_moment(since) or first), to_us(_moment(until) or now)
+    if end_us <= start_us:
+        end(f"--to {until or 'now'} is not after --from {since}", WRONG_SETTINGS)
     if kept_days is not None:
         start_us = max(start_us, to_us(first) + max(ROLL_UPS))
     return start_us, end_us

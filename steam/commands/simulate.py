@@ -8,6 +8,7 @@ import typer
 
 from bridge.plant import load_plant
 from steam.console import (
+    AWAY,
     WRONG_SETTINGS,
     ConfigOption,
     JsonOption,
@@ -17,7 +18,7 @@ from steam.console import (
     out,
     settings_at,
 )
-from steam.links import link_config
+from steam.links import away, link_config
 
 app = typer.Typer()
 
@@ -80,8 +81,12 @@ def simulate(
     while not loops.stopping.is_set() and not fleet.join(0.2):
         pass
     counts = fleet.stop()
+    if not counts.connections:
+        end(f"{away(settings)}; nothing was sent", AWAY)
     done = Simulated(len(names), counts.total_published, counts.total_acknowledged, counts.pending)
     if as_json:
         typer.echo(msgspec.json.encode(done))
     else:
         out.print(f"{done.devices} devices: {done.acknowledged} of {done.published} acknowledged")
+    if done.pending:
+        end(f"{done.pending} messages were not acknowledged in time", AWAY)

@@ -81,3 +81,33 @@ def test_client_without_an_account_is_refused_where_accounts_are_asked_for(tmp_p
             client.loop_stop()
             assert answers.pop() is (secret != password)
             answers.clear()
+
+
+@pytest.mark.parametrize(
+    ("client_id", "will", "admitted"),
+    [
+        ("dev1", None, True),
+        ("dev1", "steam/v1/mill/dev1/state", True),
+        ("dev1", "steam/v1/mill/dev2/state", False),
+        ("dev2", None, False),
+        ("steam-record", None, False),
+    ],
+)
+def test_device_is_admitted_only_as_itself(tmp_path, client_id, will, admitted):
+    """A device gets no other's session, no role of Steam's, and no will in another's name."""
+    accounts = inner_accounts(tmp_path / PASSWORDS_FILE, tmp_path / ACCESS_FILE)
+    password = accounts.add("mill", "dev1")
+    answers = []
+    with InnerBroker("127.0.0.1", free_port(), tmp_path) as broker:
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id)
+        client.username_pw_set("dev1", password)
+        if will is not None:
+            client.will_set(will, b"{}", qos=1)
+        client.on_connect = lambda *args: answers.append(not args[3].is_failure)
+        client.connect("127.0.0.1", broker.port)
+        client.loop_start()
+        assert wait_for(lambda: bool(answers))
+        client.disconnect()
+        client.loop_stop()
+
+    assert answers[0] is admitted

@@ -1,6 +1,11 @@
 """The mosquitto.conf that we ship, in a real mosquitto: nothing waits in vain, nobody takes over."""
 
+import grp
+import os
+import pwd
 import re
+import socket
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,11 +17,31 @@ from bridge.topics import telemetry_filter
 from tests.conftest import go_without
 from tests.contract.mqtt_client import MqttClient, wait_for
 from tests.servers.mosquitto import own_mosquitto
-from tests.servers.process import ServerUnavailable
+from tests.servers.ports import free_port
+from tests.servers.process import ServerProcess, ServerUnavailable, child_env
 
 SHIPPED = Path(bridge.mosquitto.__file__).with_name("mosquitto.conf")
 COUNT = 1_500
 """More than the 1,000 that mosquitto keeps by default."""
+
+
+DEBIANS = """\
+pid_file {folder}/kept/mosquitto.pid
+persistence true
+persistence_location {folder}/kept/
+log_dest stderr
+include_dir {folder}/conf.d
+"""
+"""What Debian's mosquitto.conf says, with other folders."""
+
+
+def is_open(port):
+    """Whether something listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 class Mosquitto:
@@ -151,6 +176,54 @@ def test_huge_packet_closes_the_connection(mosquitto):
     with mosquitto.device() as device:
         assert not device.publish("steam/v1/s/d1/data", b"x" * 1_100_000)
         assert device.closed
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can let mosquitto become another user")
+def test_shipped_file_beside_debians_own_serves_the_accounts_that_root_wrote():
+    """As Debian starts it: its own mosquitto.conf, ours in conf.d, and the user mosquitto."""
+    try:
+        program = own_mosquitto(Path()).process.args[0]
+        group = grp.getgrnam("mosquitto").gr_gid
+    except (ServerUnavailable, KeyError) as lacking:
+        go_without(str(lacking))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "conf.d").mkdir()
+        (folder / "kept").mkdir()
+        os.chown(folder / "kept", pwd.getpwnam("mosquitto").pw_uid, group)
+        accounts = mosquitto_accounts(folder / "steam.passwords", folder / "steam.acl")
+        accounts.put(embedded_access())
+        password = accounts.add("s", "d1")
+        devices, services = free_port(), free_port()
+        shipped = SHIPPED.read_text(encoding="utf-8").replace("/etc/mosquitto/", f"{folder}/")
+        shipped = shipped.replace("listener 1883", f"listener {devices} 127.0.0.1")
+        shipped = shipped.replace("listener 1884", f"listener {services}")
+        (folder / "conf.d" / "steam.conf").write_text(shipped, encoding="utf-8")
+        (folder / "mosquitto.conf").write_text(DEBIANS.format(folder=folder), encoding="utf-8")
+        process = ServerProcess(
+            "mosquitto",
+            [program, "-c", str(folder / "mosquitto.conf")],
+            folder=folder,
+            env=child_env(folder),
+        )
+        process.start()
+        try:
+            process.wait_ready(lambda: is_open(devices), timeout_s=20)
+            with MqttClient("127.0.0.1", devices, username="d1", password=password) as device:
+                assert device.publish("steam/v1/s/d1/data")
+        finally:
+            process.stop()
+
+
+def test_accounts_of_a_pid_that_is_no_mosquitto_are_told_as_not_read(tmp_path):
+    """A pid file left by a crash names whatever process came later: it gets no signal."""
+    (tmp_path / "pid").write_text(str(os.getpid()))
+    accounts = mosquitto_accounts(tmp_path / "p", tmp_path / "a", tmp_path / "pid")
+
+    accounts.add("s", "d1")
+
+    assert "SIGHUP" in accounts.next_step
 
 
 def test_shipped_file_keeps_more_than_the_defaults():

@@ -35,6 +35,7 @@ class Rig:
     plant_text: str
     extra: str = ""
     processes: list[subprocess.Popen] = field(default_factory=list)
+    secrets: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         broker = self.rabbitmq
@@ -66,6 +67,7 @@ influxdb:
             "TEST_MQTT_PASSWORD": self.rabbitmq.password,
             "STEAM_CONFIG": str(self.folder / "steam.yaml"),
             "PYTHONPATH": str(ROOT),
+            **self.secrets,
         }
 
     def run(self, *arguments, expect=0):

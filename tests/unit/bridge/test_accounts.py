@@ -76,7 +76,7 @@ def test_device_account_with_name_outside_the_grammar_is_refused(name):
 @pytest.mark.parametrize("service", list(Service))
 def test_device_account_named_like_a_service_is_refused(service):
     """A device cannot be given the account of a program."""
-    with pytest.raises(AccountFault, match="another name"):
+    with pytest.raises(AccountFault, match="Steam's own"):
         device_account("s", service.value)
 
 

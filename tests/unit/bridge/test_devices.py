@@ -197,3 +197,16 @@ def test_listed_shows_what_either_side_knows(broker, devices):
         DeviceEntry(site="s", device="d1", boiler="b1", account=False),
         DeviceEntry(site="s", device="stray", boiler="", account=True),
     ]
+
+
+def test_adopt_without_an_account_says_so(tmp_path):
+    """A device that nobody gave an account is registered, and what it may lack is told."""
+    (tmp_path / "plant.yaml").write_text(PLANT)
+    broker = Broker(tmp_path / "plant.yaml")
+    devices = Devices(
+        tmp_path / "plant.yaml", broker, broker, lambda: datetime(2026, 1, 1, tzinfo=UTC)
+    )
+
+    assert "'d1' has no account" in devices.adopt(NEW).next_step
+    broker.accounts["d1"] = "s"
+    assert devices.adopt(NEW).next_step == ""

@@ -77,6 +77,40 @@ def test_plant_device_that_moved_is_placed_by_the_rows_time():
         ("setpoint: 25", "setpoint: low", "setpoint: expected `float`, got `str`"),
         ("type: LOLO", "type: LOWLOW", "'LOWLOW' is none of HIHI, HI, LO, LOLO, STALE"),
         ("name: dev1", "name: Dev 1", "devices.0.name: expected `str` matching regex"),
+        (
+            "[9.5, 10.5]",
+            "[9.5]",
+            "plant.yaml:8: boilers.0.instruments.0.normal needs 2 values, not 1",
+        ),
+        ("[9.5, 10.5]", "[9, 10, 11]", "normal needs 2 values, not 3"),
+        ("[9.5, 10.5]", "[10.5, 9.5]", "plant.yaml:8: 10.5 is not below 9.5"),
+        ("setpoint: 25", "setpoint: .nan", "plant.yaml:10: boilers.0.alarms.0.setpoint: nan"),
+        ("pmta_bar: 12", "pmta_bar: .inf", "plant.yaml:6: boilers.0.pmta_bar: inf"),
+        ("pmta_bar: 12", "pmta_bar: !!int abc", "plant.yaml:6: not YAML: invalid literal"),
+        ("2026-01-01T00:00:00Z", "2026-02-30", "plant.yaml:17: not YAML: day is out of range"),
+        ("2026-01-01T00:00:00Z", "\x07", "plant.yaml:17: not YAML: "),
+        ("boilers:", "{a: 1}: 2\nboilers:", "not YAML"),
+        (
+            "- name: mill",
+            "- {name: mill, time_zone: America}",
+            "plant.yaml:2: no time zone 'America'",
+        ),
+        ("low: 0, high: 50", "low: 50, high: 0", "plant.yaml:21: 50 is not below 0"),
+        (
+            "fan_vibration, unit: mm/s",
+            "steam_pressure, unit: psi",
+            "plant.yaml:21: Steam has 'steam_pressure' in 'bar'",
+        ),
+        (
+            "metrics:\n",
+            "metrics:\n  - {name: fan_vibration, unit: m, low: 0, high: 1}\n",
+            "plant.yaml:22: 'fan_vibration' is named twice",
+        ),
+        (
+            "    site: mill\n    boiler: b2",
+            "    site: dock\n    boiler: b2",
+            "plant.yaml:15: boiler 'b2' is of site 'mill', not 'dock'",
+        ),
         ("priority: 1", "priority: 9", "expected `int` <= 4"),
         ("  - name: b2", "  - name: b1", "'b1' is named twice"),
         ("    pmta_bar: 12\n", "    pmta_bar: [\n", "not YAML"),
@@ -104,3 +138,14 @@ def test_plant_bare_date_is_that_days_first_instant():
     bare = plant(GOOD.replace("2026-01-01T00:00:00Z", "2026-01-01"))
 
     assert bare.devices["dev1"].since == plant().devices["dev1"].since
+
+
+@pytest.mark.parametrize("text", ["42", "true", "[1, 2]", "&a [*a]", "[" * 3000])
+def test_plant_that_is_no_mapping_is_a_fault(text):
+    """Whatever else YAML can be is told, and raises nothing but SettingsError."""
+    assert faults(text)
+
+
+def test_plant_key_that_is_no_text_is_a_fault():
+    """A number as a key is an unknown key like any other."""
+    assert faults("1: x\nsites: []\n") == ["plant.yaml:1: unknown key 1"]

@@ -160,3 +160,11 @@ def test_session_state_and_diag_are_of_the_contract():
 
     assert will.payload == codec.encode_state(state="offline", boot=7, conn=3)
     assert json.loads(diag.payload)["backlog"] == 5
+
+
+def test_session_answers_a_command_with_half_a_surrogate_pair():
+    """What UTF-8 cannot carry comes back as a question mark and ends nothing."""
+    ack, _, _ = answer(session(), "\ud800go")
+
+    assert ack["ok"] is False
+    assert ack["err"].startswith("?go: unknown")

@@ -255,6 +255,32 @@ def test_rolling_looks_back_two_hours_beyond_the_newest_window_every_hour():
     assert (MINUTE, "mill", "b1", START_US + MINUTE) in bench.windows()
 
 
+def test_rolling_at_the_start_goes_on_with_wider_windows_that_were_left():
+    """Killed after the minutes of a long past, it finds the quarters and hours still to do."""
+    bench = Bench()
+    long_ago = START_US - 30 * HOUR
+    bench.write(rows(long_ago), at_us=long_ago, noted=False)
+    bench.store.roll_up(MINUTE, long_ago, START_US, None)
+
+    bench.turn(START_US + 2 * HOUR)
+
+    assert (HOUR, "mill", "b1", long_ago) in bench.windows()
+
+
+def test_rolling_tells_for_how_long_it_is_behind():
+    """While the store does not let it the time grows; once all is computed it is 0."""
+    bench = Bench()
+    bench.store.failure = Unavailable("down")
+    bench.seconds += 40
+    bench.turn(START_US + MINUTE)
+    assert bench.counters.roll_up_behind_seconds == 40
+
+    bench.store.failure = None
+    bench.turn(START_US + 2 * MINUTE)
+
+    assert bench.counters.roll_up_behind_seconds == 0
+
+
 def test_rolling_leaves_windows_whose_rows_may_be_gone():
     """With a retention of a day, nothing older than that is computed anew."""
     bench = Bench(retention=timedelta(days=1))

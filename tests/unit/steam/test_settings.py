@@ -1,5 +1,6 @@
 """steam.yaml and the commands that read it: clear faults, exit code 2, nothing started."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from bridge.settings_file import SettingsError
 from steam.broker import amqp_url, desk_url
+from steam.held_folder import FolderInUse, held
 from steam.recording import RecordingError, load_mapping, read_rows, to_messages
 from steam.settings import MissingSecret, Secret, load_settings
 
@@ -33,6 +35,12 @@ def faults(tmp_path, text):
         ("mqtt:\n  port: high\n", "steam.yaml:2: mqtt.port: expected `int`, got `str`"),
         ("deployment: servr\n", "'servr' is none of embedded, server; did you mean 'server'?"),
         ("time_zone: Mars/Olympus\n", "no time zone 'Mars/Olympus'"),
+        ("time_zone: America\n", "steam.yaml:1: no time zone 'America'"),
+        ("42\n", "steam.yaml:1: the file must be a mapping with keys"),
+        ("true\n", "steam.yaml:1: the file must be a mapping with keys"),
+        ("management: {url: 'broker:15672'}\n", "steam.yaml:1: 'broker:15672' is no address"),
+        ("influxdb:\n  url: influx\n", "steam.yaml:2: 'influx' is no address"),
+        ("influxdb: {url: 'http://[::1'}\n", "'http://[::1' is no address"),
         ("flush:\n  rows: [1]\n", "steam.yaml:2: flush.rows: expected `int`, got `array`"),
     ],
 )
@@ -204,3 +212,76 @@ def test_retention_that_would_delete_everything_is_refused(tmp_path, days):
 
     with pytest.raises(SettingsError, match="retention"):
         load_settings(path)
+
+
+def test_secret_file_is_found_from_the_folder_of_steam_yaml(tmp_path, monkeypatch):
+    """A relative file of a secret lies beside steam.yaml, wherever the command is called."""
+    (tmp_path / "token").write_text("secret\n")
+    (tmp_path / "steam.yaml").write_text("influxdb: {token: {file: token}}\n")
+    monkeypatch.chdir("/")
+
+    assert load_settings(tmp_path / "steam.yaml").influxdb.token.read("influxdb.token") == "secret"
+
+
+MAPPING = """\
+site: mill
+device: d1
+time: {column: t, format: "%Y-%m-%dT%H:%M:%S%z"}
+metrics: {steam_pressure: p}
+"""
+
+
+def rows(tmp_path, content, mapping=MAPPING):
+    """What is read of a recording of that content."""
+    (tmp_path / "map.yaml").write_text(mapping)
+    (tmp_path / "r.csv").write_bytes(content)
+    return list(read_rows(tmp_path / "r.csv", load_mapping(tmp_path / "map.yaml")))
+
+
+def test_recording_with_offsets_keeps_them(tmp_path):
+    """A time with its own offset is that moment, whatever the mapping's zone."""
+    (row,) = rows(tmp_path, b"t,p\n2026-01-01T00:00:00-0300,9.5\n")
+
+    assert row.at_ms == 1_767_236_400_000
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"t,p\n2026-01-01T00:00:00Z,9.5\n2026-01-01T00", "r.csv:3: not as many cells"),
+        (b"t,p\n2026-01-01T00:00:00Z,9.5,7\n", "r.csv:2: not as many cells"),
+        (b"t,p\n2026-01-01T00:00:00Z,9.5 \xb0C\n", "r.csv: not UTF-8"),
+        (b"t,press\xe3o\n", "r.csv: not UTF-8"),
+        (b"t,p\n2026-01-01T00:00:00Z," + b"9" * 200_000, "field larger than field limit"),
+    ],
+)
+def test_recording_that_is_no_table_is_told_with_its_place(tmp_path, content, told):
+    """A short or long line, another encoding, a huge field: RecordingError, no traceback."""
+    with pytest.raises(RecordingError, match=told):
+        rows(tmp_path, content)
+
+
+def test_recording_of_daily_rows_makes_messages_of_at_most_a_week(tmp_path):
+    """A message's rows lie within seven days, however many it might hold."""
+    days = b"".join(b"2026-01-%02dT00:00:00Z,1\n" % day for day in range(1, 21))
+    read = rows(tmp_path, b"t,p\n" + days)
+
+    messages = list(
+        to_messages(iter(read), load_mapping(tmp_path / "map.yaml"), rows_per_message=500)
+    )
+
+    assert [len(json.loads(each.payload)["r"]) for each in messages] == [8, 8, 4]
+
+
+def test_mapping_without_a_metric_is_a_fault(tmp_path):
+    """A recording of nothing is refused."""
+    with pytest.raises(SettingsError, match="at least one metric"):
+        rows(tmp_path, b"", MAPPING.replace("{steam_pressure: p}", "{}"))
+
+
+def test_second_run_on_a_data_folder_is_refused(tmp_path):
+    """The first keeps its folder until it ends."""
+    with held(tmp_path), pytest.raises(FolderInUse, match="another Steam runs on"), held(tmp_path):
+        pass
+    with held(tmp_path):
+        pass
