@@ -5,6 +5,9 @@ from typing import Any
 
 from bridge.account_files import AccountFiles, read_access
 
+PASSWORDS_FILE = "mqtt-passwords"
+ACCESS_FILE = "mqtt-access"
+
 
 def inner_accounts(password_file: Path, acl_file: Path) -> AccountFiles:
     """The accounts of the broker inside the process, which reads them when it starts."""

@@ -1,6 +1,7 @@
 """The command line: one sub-command a file in steam/commands."""
 
 import importlib
+import sys
 
 import typer
 
@@ -28,13 +29,40 @@ SINGLE = (
     "check",
     "doctor",
 )
+OWN_PACKAGES = ("bridge", "device", "panel_app", "processor", "steam", "store")
+INSTALL = "install Steam with the extra for it (embedded, processor, panel or gateway)"
 GROUPS = ("topology", "store", "device", "quarantine")
 
 
 def main() -> None:
-    """Run `steam`."""
-    for name in SINGLE:
-        app.add_typer(importlib.import_module(f"steam.commands.{name}").app)
-    for name in GROUPS:
-        app.add_typer(importlib.import_module(f"steam.commands.{name}").app, name=name)
+    """Run `steam`.
+
+    Only the command that is called is imported, and all of them for the list of commands: each
+    starts fast, and an installation needs what its own commands need.
+    """
+    known = (*SINGLE, *GROUPS)
+    for name in [each for each in known if each in sys.argv[1:2]] or known:
+        _add(name)
     app()
+
+
+def _add(name: str) -> None:
+    try:
+        command: typer.Typer = importlib.import_module(f"steam.commands.{name}").app
+    except ModuleNotFoundError as lacking:
+        command = _lacking(name, lacking)
+    app.add_typer(command, name=name if name in GROUPS else None)
+
+
+def _lacking(name: str, lacking: ModuleNotFoundError) -> typer.Typer:
+    """A command that says what is not installed; a module of Steam itself is never that."""
+    if (lacking.name or "").partition(".")[0] in OWN_PACKAGES:
+        raise lacking
+    command = typer.Typer()
+
+    @command.command(name, help=f"Not here: {lacking.name} is not installed.")
+    def absent() -> None:
+        typer.echo(f"`steam {name}` needs {lacking.name}: {INSTALL}", err=True)
+        raise typer.Exit(1)
+
+    return command

@@ -11,7 +11,7 @@ import structlog
 
 from bridge.accounts import OWN_NAMES, embedded_access
 from bridge.clock import utc_now
-from bridge.inner_accounts import inner_accounts
+from bridge.inner_accounts import ACCESS_FILE, PASSWORDS_FILE, inner_accounts
 from bridge.live import COMMANDS_TOPIC
 from bridge.topics import telemetry_filter
 from panel_app.data.history import History
@@ -39,7 +39,7 @@ from processor.writing import Writing
 from steam.desk import QUARANTINE_FILE
 from steam.held_folder import held
 from steam.housekeeping import Prunable, pruning
-from steam.inner_broker import ACCESS_FILE, GUARANTEE, PASSWORDS_FILE, InnerBroker
+from steam.inner_broker import GUARANTEE, InnerBroker
 from steam.links import mqtt_address, own_password_file
 from steam.loops import Loops, collect_rarely
 from steam.notifying import notifier_of

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from bridge.accounts import OWN_NAMES
-from bridge.inner_accounts import inner_plugins
+from bridge.inner_accounts import ACCESS_FILE, PASSWORDS_FILE, inner_plugins
 from steam.inner_gate import DeviceGate
 
-PASSWORDS_FILE = "mqtt-passwords"
-ACCESS_FILE = "mqtt-access"
 _START_WITHIN_S = 60.0
 _LAST_WORDS_S = 0.3
 GUARANTEE = (

@@ -5,9 +5,8 @@ from pathlib import Path
 from bridge.account_files import AccountFiles
 from bridge.clock import utc_now
 from bridge.devices import Devices, NoRoutes
-from bridge.inner_accounts import inner_accounts
+from bridge.inner_accounts import ACCESS_FILE, PASSWORDS_FILE, inner_accounts
 from bridge.mosquitto.accounts import mosquitto_accounts
-from steam.inner_broker import ACCESS_FILE, PASSWORDS_FILE
 from steam.settings import Settings
 
 

@@ -12,9 +12,6 @@ from rich.table import Table
 from bridge.broker import BrokerError
 from bridge.plant import Plant, load_plant
 from bridge.topology import topology
-from processor.notifier.apprise_target import TargetsRefused, open_targets
-from processor.notifier.target import SendFailed
-from processor.notifier.text import trial
 from steam.console import FAILED, ConfigOption, JsonOption, command, out, settings_at
 from steam.settings import MissingSecret, Settings
 from steam.stores import store_of
@@ -80,7 +77,7 @@ def _tests(
 def _tested(what: str, test: Callable[[], str]) -> Finding:
     try:
         return Finding(what, True, test())
-    except (StoreError, BrokerError, MissingSecret, TargetsRefused, OSError) as error:
+    except (StoreError, BrokerError, MissingSecret, OSError) as error:
         return Finding(what, False, str(error))
 
 
@@ -129,7 +126,14 @@ def _amqp(settings: Settings) -> str:
 
 
 def _notifications(settings: Settings, send: bool) -> str:
-    targets = open_targets(settings.notifications, os.environ)
+    from processor.notifier.apprise_target import TargetsRefused, open_targets
+    from processor.notifier.target import SendFailed
+    from processor.notifier.text import trial
+
+    try:
+        targets = open_targets(settings.notifications, os.environ)
+    except TargetsRefused as error:
+        raise BrokerError(str(error)) from None
     names = ", ".join(target.name for target in targets)
     if not send:
         return f"{names}: addresses are good; --notify sends each a test notification"

@@ -6,9 +6,9 @@ import paho.mqtt.client as mqtt
 import pytest
 
 from bridge.accounts import EMBEDDED, embedded_access
-from bridge.inner_accounts import inner_accounts
+from bridge.inner_accounts import ACCESS_FILE, PASSWORDS_FILE, inner_accounts
 from processor.adapters.mqtt_source import MqttSource
-from steam.inner_broker import ACCESS_FILE, PASSWORDS_FILE, InnerBroker
+from steam.inner_broker import InnerBroker
 from tests.contract.mqtt_client import MqttClient, wait_for
 from tests.servers.ports import free_port
 
