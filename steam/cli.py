@@ -5,6 +5,8 @@ import sys
 
 import typer
 
+from steam.console import FAILED, INSTALL, end, is_own
+
 app = typer.Typer(
     name="steam",
     help=(
@@ -29,8 +31,6 @@ SINGLE = (
     "check",
     "doctor",
 )
-OWN_PACKAGES = ("bridge", "device", "panel_app", "processor", "steam", "store")
-INSTALL = "install Steam with the extra for it (embedded, processor, panel or gateway)"
 GROUPS = ("topology", "store", "device", "quarantine")
 
 
@@ -43,7 +43,7 @@ def main() -> None:
     known = (*SINGLE, *GROUPS)
     for name in [each for each in known if each in sys.argv[1:2]] or known:
         _add(name)
-    app()
+    app(prog_name="steam")
 
 
 def _add(name: str) -> None:
@@ -56,13 +56,12 @@ def _add(name: str) -> None:
 
 def _lacking(name: str, lacking: ModuleNotFoundError) -> typer.Typer:
     """A command that says what is not installed; a module of Steam itself is never that."""
-    if (lacking.name or "").partition(".")[0] in OWN_PACKAGES:
+    if is_own(lacking):
         raise lacking
     command = typer.Typer()
 
     @command.command(name, help=f"Not here: {lacking.name} is not installed.")
     def absent() -> None:
-        typer.echo(f"`steam {name}` needs {lacking.name}: {INSTALL}", err=True)
-        raise typer.Exit(1)
+        end(f"`steam {name}` needs {lacking.name}: {INSTALL}", FAILED)
 
     return command

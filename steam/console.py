@@ -24,6 +24,8 @@ from steam.settings import MissingSecret, Settings, load_settings
 from store.errors import StoreError, Unavailable
 
 FAILED, WRONG_SETTINGS, AWAY = 1, 2, 3
+INSTALL = "install Steam with the extra for it (embedded, processor, panel or gateway)"
+_OWN_PACKAGES = ("bridge", "device", "panel_app", "processor", "steam", "store")
 _P = ParamSpec("_P")
 
 out = Console()
@@ -33,6 +35,11 @@ ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="Where steam.yaml is.", envvar="STEAM_CONFIG")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def is_own(lacking: ModuleNotFoundError) -> bool:
+    """Whether a module of Steam itself is missing, which no extra brings."""
+    return (lacking.name or "").partition(".")[0] in _OWN_PACKAGES
 
 
 def visible(text: str) -> str:
@@ -61,6 +68,10 @@ def command(function: Callable[_P, None]) -> Callable[_P, None]:
     def guarded(*args: _P.args, **kwargs: _P.kwargs) -> None:
         try:
             function(*args, **kwargs)
+        except ModuleNotFoundError as lacking:
+            if is_own(lacking):
+                raise
+            end(f"{lacking.name} is not installed: {INSTALL}", FAILED)
         except (SettingsError, MissingSecret, RecordingError) as error:
             end(str(error), WRONG_SETTINGS)
         except (BrokerUnavailable, Unavailable) as error:

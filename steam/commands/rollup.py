@@ -36,6 +36,9 @@ def rollup(
         str, typer.Option("--from", help="Such as 2026-11-01; default: as far as rows are kept.")
     ] = "",
     until: Annotated[str, typer.Option("--to", help="Default: now.")] = "",
+    days: Annotated[
+        int | None, typer.Option(min=1, help="The last so many days, instead of --from.")
+    ] = None,
     boiler: Annotated[
         str, typer.Option(help="Only this boiler; site/boiler for one that plant.yaml has no more.")
     ] = "",
@@ -54,6 +57,10 @@ def rollup(
         )
         end(text, WRONG_SETTINGS)
     now = utc_now()
+    if days is not None:
+        if since:
+            end("give --days or --from, not both", WRONG_SETTINGS)
+        since = (now - timedelta(days=days)).isoformat()
     start_us, end_us = _span(since, until, settings.retention.raw_days, now)
     spans = list(_days(start_us, end_us))
     done = dict.fromkeys(ROLL_UPS.values(), 0)

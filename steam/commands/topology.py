@@ -13,7 +13,7 @@ from bridge.rabbitmq.definitions import definition_files
 from bridge.topology import topology
 from steam.console import FAILED, ConfigOption, JsonOption, command, end, out, settings_at
 from steam.registry import mqtt_accounts_of
-from steam.settings import Settings
+from steam.settings import Secret, Settings
 
 app = typer.Typer(help="RabbitMQ's exchanges, queues, bindings and policies.", no_args_is_help=True)
 
@@ -64,11 +64,15 @@ def audit(
 def definitions(
     folder: Annotated[Path, typer.Argument(help="Where the files go; made if missing.")],
     gateway: Annotated[bool, typer.Option("--gateway", help="With the gateway's account.")] = False,
+    passwords: Annotated[
+        Path | None,
+        typer.Option(help="A folder with a file for each account that holds its password."),
+    ] = None,
     config: ConfigOption = Path("steam.yaml"),
 ) -> None:
-    """Write the files from which a new broker starts ready for Steam; shows new passwords once.
+    """Write the files from which a new broker starts ready for Steam.
 
-    RabbitMQ loads them at every start. The gateway's account may speak for any device, so it is
+    Shows new passwords once, or takes those of a folder, such as a mounted secret. RabbitMQ loads them at every start. The gateway's account may speak for any device, so it is
     made only with --gateway. In the embedded deployment: mosquitto's configuration, and Steam's
     own account in its files.
     """
@@ -77,7 +81,7 @@ def definitions(
         _mosquitto(settings, folder)
         return
     wanted_accounts = [each for each in Service if gateway or each is not Service.GATEWAY]
-    accounts = [(service_account(service), new_password()) for service in wanted_accounts]
+    accounts = [(service_account(each), _password(each, passwords)) for each in wanted_accounts]
     wanted = topology(load_plant(settings.plant_path))
     files = definition_files(wanted, accounts, settings.management.virtual_host)
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,9 +89,16 @@ def definitions(
         path = folder / name
         path.touch(mode=0o600)
         path.write_bytes(content)
-    out.print(f"wrote {', '.join(files)} to {folder}; passwords, shown only now:", markup=False)
+    out.print(f"wrote {', '.join(files)} to {folder}", markup=False)
+    if passwords is not None:
+        return
+    out.print("passwords, shown only now:")
     for account, password in accounts:
         out.print(f"  {account.name}  {password}", markup=False, highlight=False)
+
+
+def _password(service: Service, folder: Path | None) -> str:
+    return new_password() if folder is None else Secret(file=str(folder / service)).read(service)
 
 
 def _mosquitto(settings: Settings, folder: Path) -> None:

@@ -10,7 +10,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = {
     "processor": (
-        ["processor", "notifier", "topology", "store", "rollup", "quarantine", "device", "doctor", "check"]
+        [
+            "processor",
+            "notifier",
+            "topology",
+            "store",
+            "rollup",
+            "quarantine",
+            "device",
+            "doctor",
+            "check",
+        ]
     ),
     "panel": ["panel", "store", "check"],
     "gateway": ["simulate", "replay", "check"],

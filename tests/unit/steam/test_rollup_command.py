@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from bridge.clock import from_us, to_us
+from bridge.clock import from_us, to_us, utc_now
 from bridge.records import Batch, BatchSummary, Rows
 from bridge.series import ROLL_UPS
 from steam.commands.rollup import app
@@ -88,12 +88,21 @@ def test_rollup_of_a_boiler_that_is_gone_is_named_with_its_site(call):
     assert (code, json.loads(said)["windows"]["boiler_1h"]) == (0, 1)
 
 
+def test_rollup_of_the_last_days_begins_that_long_ago(call):
+    """A job by the clock needs no date."""
+    days = (utc_now() - START).days + 2
+    code, said = call("--days", str(days), "--json")
+
+    assert (code, json.loads(said)["windows"]["boiler_1m"]) == (0, 60)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (("--boiler", "gone"), "no boiler 'gone'"),
         (("--from", "2026-02-02", "--to", "2026-02-01"), "--to 2026-02-01 is not after --from"),
         (("--from", "yesterday"), "'yesterday' is no date"),
+        (("--from", "2026-02-01", "--days", "3"), "give --days or --from"),
     ],
 )
 def test_rollup_of_nothing_is_refused(call, arguments, told):
