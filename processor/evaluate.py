@@ -5,12 +5,11 @@ import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 import structlog
 
 from bridge.clock import Clock, to_us
 from bridge.live import decode_command
-from bridge.messages import Data, Message, Refused, TimeBounds
+from bridge.messages import Data, Message, Reason, Refused, TimeBounds
 from bridge.plant import Plant
 from bridge.records import AlarmEvent
 from bridge.topics import Kind, Topic
@@ -33,6 +32,7 @@ log = structlog.get_logger(__name__)
 LIVE_PERIOD = timedelta(milliseconds=250)
 HEARTBEAT_PERIOD = timedelta(seconds=10)
 PROBE_PERIOD = timedelta(seconds=5)
+_MOST_FAILURES = 100
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -85,6 +85,7 @@ class Evaluator:
         self._unacknowledged = Unacknowledged(counters)
         self._shown_at = self._beat_at = self._probed_at = _NEVER
         self._events: list[AlarmEvent] = []
+        self._failures: set[str] = set()
         self.fault = ""
 
     def run(self, stopping: threading.Event) -> None:
@@ -166,7 +167,7 @@ class Evaluator:
         recall = self._recall
         if recall is None:
             return True
-        records = recall.answer(self._known_plant, self._evaluation.restore_span_us, now)
+        records = recall.answer(self._known_plant, now)
         if records is not None:
             self._recalled(records, recall, now)
         elif not self._going_on and not recall.is_awaited(now):
@@ -175,19 +176,19 @@ class Evaluator:
         return self._going_on
 
     def _recalled(self, records: Records, recall: Recall, now: datetime) -> None:
-        """Fold the records; look again until there was nothing left on its way to the store."""
+        """Fold the records; look again for what was still on its way to the store."""
         if not self._going_on:
             self._events = self._evaluation.restore(records, now, self._events)
-            self._going_on = True
-            news = not self._alone
+            self._going_on = news = True
         else:
-            news = self._evaluation.catch_up(records, now) and not self._alone
-        if news:
-            recall.again(now)
-        else:
+            news = self._evaluation.catch_up(records, now)
+        if self._alone or not news:
             self._evaluation.trust()
-        open_alarms = len(records.open_alarms)
-        log.info("records taken over", open_alarms=open_alarms, rows=len(records.rows))
+        if not self._alone:
+            recall.again(now, news=news)
+        if news:
+            open_alarms = len(records.open_alarms)
+            log.info("records taken over", open_alarms=open_alarms, rows=len(records.rows))
 
     # -- messages
 
@@ -207,8 +208,8 @@ class Evaluator:
                 if type(message) is Data:
                     rows += len(message.r)
                     newest_us = max(newest_us, _check(topic, message, bounds))
-            except Refused as refusal:
-                reason = refusal.reason.value
+            except Exception as error:  # noqa: BLE001 - one message never ends the evaluation
+                reason = self._refusal(error).value
                 self._unacknowledged.handle(delivery.number, QUARANTINED, reason)
                 continue
             self._judge(topic, message, delivery, now)
@@ -216,17 +217,31 @@ class Evaluator:
         return newest_us
 
     def _judge(self, topic: Topic, message: Message, delivery: Delivery, now: datetime) -> None:
-        taken = self._evaluation.take(topic, message, zlib.crc32(delivery.body), now)
+        try:
+            taken = self._evaluation.take(topic, message, zlib.crc32(delivery.body), now)
+        except Exception as error:  # noqa: BLE001 - as above; the recorder has it
+            reason = self._refusal(error).value
+            self._unacknowledged.handle(delivery.number, QUARANTINED, reason, in_order=True)
+            return
         self._unacknowledged.handle(delivery.number, taken.outcome.value, in_order=True)
         self._events += taken.events
         for site, device, cmd in taken.commands:
             self._live_out.command(site, device, cmd)
 
+    def _refusal(self, error: Exception) -> Reason:
+        """Why a message was not evaluated; a fault of Steam's own is logged once for each kind."""
+        if isinstance(error, Refused):
+            return error.reason
+        if repr(error) not in self._failures and len(self._failures) < _MOST_FAILURES:
+            self._failures.add(repr(error))
+            log.error("message not evaluated", exc_info=error)
+        return Reason.UNEXPECTED
+
     def _take_troubles(self, delivery: Delivery, now: datetime) -> None:
         self._unacknowledged.handle(delivery.number, EVALUATED)
         try:
             troubles = TROUBLES.decode(delivery.body)
-        except msgspec.MsgspecError as error:
+        except Exception as error:  # noqa: BLE001 - also of text that is no UTF-8, or nested deeply
             log.warning("troubles not understood", reason=str(error), body=delivery.body[:500])
             return
         self._events += self._evaluation.take_troubles(troubles, now)
@@ -236,7 +251,7 @@ class Evaluator:
         self._unacknowledged.handle(delivery.number, EVALUATED)
         try:
             command = decode_command(delivery.body)
-        except msgspec.MsgspecError as error:
+        except Exception as error:  # noqa: BLE001 - as above
             log.warning("operator command refused", reason=str(error))
             return
         acknowledged = self._evaluation.acknowledge(command, now)

@@ -9,7 +9,7 @@ import msgspec
 from bridge.clock import to_us
 from bridge.live import AcknowledgeAlarm, LiveSite
 from bridge.messages import Birth, Cmd, Data, Diag, Event, Message, State
-from bridge.plant import AlarmType, Plant
+from bridge.plant import Plant
 from bridge.records import AlarmEvent
 from bridge.topics import Kind, Topic
 from processor.alarms.engine import Engine
@@ -23,7 +23,6 @@ from processor.alarms.takeover import Records, catch_up, recorded_by_others, tak
 from processor.troubles import Trouble
 
 _TIME_COMMAND_VALID_MS = 60_000
-_RESTORE_MARGIN_US = 60_000_000
 _MAX_COMMANDS = 4_096
 _STALE_TROUBLE_US = 300_000_000
 _STRAY_US = 60_000_000
@@ -114,16 +113,6 @@ class Evaluation:
     def settled(self) -> int:
         """How many of the messages taken so far, from the first, are completely evaluated."""
         return min(self._open) - 1 if self._open else self._taken
-
-    @property
-    def restore_span_us(self) -> int:
-        """How far back stored rows are needed on take-over: the longest delay or age, + 60 s."""
-        longest_s = 0.0
-        for boiler in self._plant.file.boilers:
-            for alarm in boiler.alarms:
-                age_s = alarm.setpoint if alarm.type is AlarmType.STALE else 0.0
-                longest_s = max(longest_s, alarm.on_delay_s + age_s, alarm.off_delay_s)
-        return round(longest_s * 1_000_000) + _RESTORE_MARGIN_US
 
     # -- messages
 

@@ -1,5 +1,6 @@
 """Whether this process lives and is ready, and the small HTTP server that says so."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -132,6 +133,10 @@ class HealthServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 16
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the base class's call
+        """A probe that breaks off is no news."""
+        log.debug("health request broke off", client=client_address, reason=repr(sys.exception()))
 
 
 def _handler(health: Health, metrics: Callable[[], bytes]) -> type[BaseHTTPRequestHandler]:

@@ -149,23 +149,31 @@ class Keeping:
             log.error("bad messages wait, unacknowledged", reason=fault, waiting=len(self._waiting))
 
     def _recovered(self) -> None:
+        if self.fault:
+            log.info("the quarantine takes messages again")
+        self._well()
+
+    def _well(self) -> None:
         self._retry_at = self._clock()
         self._dropping = False
-        if self.fault:
-            self.fault = ""
-            self._troubles.clear(QUARANTINE_FULL)
-            self._troubles.clear(QUARANTINE_AWAY)
-            log.info("the quarantine takes messages again")
+        self.fault = ""
+        self._troubles.clear(QUARANTINE_FULL)
+        self._troubles.clear(QUARANTINE_AWAY)
 
     def forget(self) -> None:
-        """Let go of what waits: it goes back to the broker, which will hand it over again."""
+        """Let go of what waits: it goes back to the broker, which will hand it over again.
+
+        Perhaps to another recorder: what was wrong here is not told any longer.
+        """
         self._waiting.clear()
         self._since = None
+        self._full = False
+        self._well()
 
     def _tell_over(self, message: BadMessage, *, first: bool) -> None:
         reason = message.reason.value
         self._troubles.happen(
-            f"{DEVICE_FLOODING}_{message.device or 'unknown'}",
+            f"{DEVICE_FLOODING}_{self._quota.owner(message) or 'unknown'}",
             f"its share of the quarantine is full of {reason}; such messages are only counted now",
         )
         if first:

@@ -66,6 +66,10 @@ class Quota:
         share.told = True
         return Verdict.FIRST_OVER
 
+    def owner(self, message: BadMessage) -> str:
+        """The device whose share a message counts against; "" for the one that many have together."""
+        return self._key(message)[1]
+
     def _refill(self, share: _Share, now_us: int) -> None:
         elapsed_us = max(0, now_us - share.at_us)
         share.used = max(0.0, share.used - elapsed_us * self._share / _REFILL_US)

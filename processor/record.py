@@ -163,6 +163,7 @@ class Recorder:
 
     def _await_store(self, stopping: threading.Event) -> None:
         """Take nothing until the store answers; then begin anew."""
+        self._counters.connected = False
         while not stopping.wait(_ASK_STORE_EVERY_S):
             self._loop.tick()
             self._counters.held_seconds = self._writing.held_s

@@ -12,7 +12,7 @@ from bridge.series import ROLL_UPS
 from processor.backoff import Backoff
 from processor.counters import RecorderCounters
 from processor.rollup import MINUTE_US, Touched
-from store.errors import StoreError
+from store.errors import Refused, StoreError, TooLarge
 from store.port import Store
 
 log = structlog.get_logger(__name__)
@@ -91,6 +91,12 @@ class Rolling:
             job = jobs[0]
             try:
                 stored = self._store.roll_up(job.width_us, job.start_us, job.end_us, job.place)
+            except (Refused, TooLarge) as error:
+                # It would be refused again, and keep all others from being computed.
+                self._counters.roll_up_failures += 1
+                log.error("roll-up left out", job=job, reason=str(error))  # noqa: TRY400
+                del jobs[0]
+                continue
             except StoreError:
                 self._touched.give_back(jobs)
                 raise

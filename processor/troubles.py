@@ -19,6 +19,7 @@ TELL_EVERY_S = 10.0
 _LOOK_EVERY_S = 1.0
 _MOMENT_S = 30.0
 _MOST = 100
+_RESERVED = 20
 _MOST_NOTE = 500
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,95}$")]
@@ -46,8 +47,8 @@ class TroublesOut(Protocol):
 class TroubleBook:
     """What is wrong in this process at this moment; safe from any thread.
 
-    Holds at most a hundred names: others are left out until one of these has ended, since
-    each is in the log as well.
+    Holds at most a hundred names, eighty of what happened: others are left out until one of
+    these has ended, since each is in the log as well.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -57,11 +58,11 @@ class TroubleBook:
 
     def stand(self, name: str, note: str) -> None:
         """Note a trouble that stands until it is cleared."""
-        self._put(name, note, float("inf"))
+        self._put(name, note, float("inf"), _MOST)
 
     def happen(self, name: str, note: str) -> None:
         """Note something that happened; it stands for half a minute."""
-        self._put(name, note, self._monotonic() + _MOMENT_S)
+        self._put(name, note, self._monotonic() + _MOMENT_S, _MOST - _RESERVED)
 
     def clear(self, name: str) -> None:
         """End a trouble, if it stands."""
@@ -75,9 +76,9 @@ class TroubleBook:
             self._entries = {n: each for n, each in self._entries.items() if each[1] > now}
             return {name: note for name, (note, _) in self._entries.items()}
 
-    def _put(self, name: str, note: str, until: float) -> None:
+    def _put(self, name: str, note: str, until: float, most: int) -> None:
         with self._lock:
-            if name in self._entries or len(self._entries) < _MOST:
+            if name in self._entries or len(self._entries) < most:
                 self._entries[name] = (note[:_MOST_NOTE], until)
 
 

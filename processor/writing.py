@@ -92,6 +92,7 @@ class Writing:
             quarantine, share, counters, clock, self._troubles, most_waiting=most_waiting
         )
         self._held_since: datetime | None = None
+        self._not_taken: Batch | None = None
         self._fault = ""
         self._summary_fault = ""
 
@@ -112,18 +113,28 @@ class Writing:
         return (self._clock() - min(begun)).total_seconds() if begun else 0.0
 
     def store_answers(self) -> bool:
-        """Ask the store whether it is well again; told of what is the matter where it is not."""
+        """Ask the store whether it is well again; told of what is the matter where it is not.
+
+        What it did not take is written once more: points overwrite themselves, and a store
+        that can be read may still take nothing.
+        """
         try:
-            self._store.check()
+            if self._not_taken is None:
+                self._store.check()
+            else:
+                self._store.write(self._not_taken)
+        except (TooLarge, StoreRefused):
+            pass  # It answers; what it refuses is found out when it comes again.
         except StoreError as error:
             self._hold_back(error)
             return False
+        self._recovered()
         return True
 
     def forget(self) -> None:
         """Let go of everything that waits: it went back to the broker."""
         self._keeping.forget()
-        self._held_since = None
+        self._recovered()
 
     @property
     def waiting(self) -> bool:
@@ -133,6 +144,9 @@ class Writing:
     def commit(self, gathered: Gathered, stopping: threading.Event) -> Written:
         """Make everything in `gathered` durable that can be; raises Abandoned on stop."""
         refused = self._write(gathered, self._clock(), stopping)
+        if stopping.is_set():
+            # Nobody waits for this any longer: its messages go back, and come again.
+            raise Abandoned
         bad = {each.number: each for each in (*gathered.bad, *refused)}
         settled = self._keeping.take(bad.values())
         while self._keeping.blocked:
@@ -229,6 +243,7 @@ class Writing:
                 self._store.write(batch)
             except (Unavailable, Misconfigured) as error:
                 self._counters.write_failures += 1
+                self._not_taken = batch
                 wait_s = self._hold_back(error)
             else:
                 self._touched.add(batch.rows)
@@ -258,7 +273,7 @@ class Writing:
         return _MISCONFIGURED_WAIT_S
 
     def _recovered(self) -> None:
-        self._held_since = None
+        self._held_since = self._not_taken = None
         if self._fault:
             self._fault = ""
             self._troubles.clear(STORE_REFUSES)

@@ -60,16 +60,22 @@ class BrokerWatch:
             findings = self._broker.audit(topology(self._plant()))
             depths = self._broker.depths()
         except BrokerError as error:
-            self._failures += 1
-            self._say(f"the broker cannot be audited: {error}")
-            if self._failures >= _FAILURES:
-                self._troubles.stand(BROKER_UNAUDITED, str(error))
+            self._fail(str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - whatever the API answers ends no processor
+            self._fail(f"its management API gave a strange answer: {error!r}")
             return
         self._failures = 0
         self._troubles.clear(BROKER_UNAUDITED)
         self._tell_findings(findings)
         self._tell_depths(depths)
         self._is_first = False
+
+    def _fail(self, why: str) -> None:
+        self._failures += 1
+        self._say(f"the broker cannot be audited: {why}")
+        if self._failures >= _FAILURES:
+            self._troubles.stand(BROKER_UNAUDITED, why)
 
     def _tell_findings(self, findings: list[Finding]) -> None:
         repaired = [finding.text for finding in findings if finding.repaired]

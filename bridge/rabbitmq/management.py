@@ -85,7 +85,7 @@ class Management:
             ) from None
         try:
             return msgspec.json.decode(answer) if answer else None
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise BrokerUnavailable(
                 f"what answers at {self._url} is not RabbitMQ's management API (its answer is no "
                 "JSON); is the address right?"

@@ -28,6 +28,7 @@ from processor.results import PublishFailed
 _PAUSE_S = 1.0
 _TOGETHER = 500
 _MOST_PREFETCH = 65_535
+_REASONS = frozenset(reason.value for reason in Reason)
 _QUEUES = {
     Place.QUARANTINE: QueueName.QUARANTINE.value,
     Place.UNROUTED: QueueName.UNROUTED.value,
@@ -153,14 +154,21 @@ def _consumed(channel: BlockingChannel, place: Place, limit: int | None) -> Iter
 
 def _quarantined(method: Basic.Deliver, properties: BasicProperties, body: bytes) -> _Kept:
     headers = properties.headers or {}
+    key, detail = str(headers.get(KEY_HEADER, "")), str(headers.get(DETAIL_HEADER, ""))
+    told, at_us = str(headers.get(REASON_HEADER, "")), headers.get(AT_HEADER, 0)
+    if told not in _REASONS:
+        # Of another version of Steam, or of another program.
+        told, detail = Reason.UNEXPECTED.value, f"{told or 'no reason given'}: {detail}"
     message = BadMessage(
-        routing_key=str(headers.get(KEY_HEADER, "")),
+        routing_key=key,
         body=body,
-        reason=Reason(str(headers.get(REASON_HEADER, Reason.MALFORMED.value))),
-        detail=str(headers.get(DETAIL_HEADER, "")),
-        at_us=int(str(headers.get(AT_HEADER, 0))),
+        reason=Reason(told),
+        detail=detail,
+        at_us=at_us if isinstance(at_us, int) else 0,
     )
-    return _Kept(method.delivery_tag, message, MQTT_EXCHANGE)
+    # What the evaluator made came through the default exchange, by the queue's name.
+    exchange = "" if key == QueueName.RESULTS else MQTT_EXCHANGE
+    return _Kept(method.delivery_tag, message, exchange)
 
 
 def _unrouted(method: Basic.Deliver, _properties: BasicProperties, body: bytes) -> _Kept:

@@ -34,22 +34,28 @@ class FrameReader:
     def __init__(self, deliver: Deliver, other: Callable[[bytes], None]) -> None:
         self._deliver = deliver
         self._other = other
-        self._rest = b""
+        self._parts: list[bytes] = []
+        self._waiting = self._needed = 0
 
     def feed(self, data: bytes) -> None:
         """Take what came."""
-        if self._rest:
-            data = self._rest + data
-        at, size = 0, len(data)
+        if self._parts:
+            self._parts.append(data)
+            self._waiting += len(data)
+            if self._waiting < self._needed:
+                return
+            data = b"".join(self._parts)
+        at, size, needed = 0, len(data), 0
         while at + _HEADER_BYTES <= size:
             kind, _, length = _FRAME.unpack_from(data, at)
             end = at + _HEADER_BYTES + length + _END_BYTES
             if end > size and data[at : at + 4] != b"AMQP":
+                needed = end - at
                 break
             body_at = at + _HEADER_BYTES
             if kind == _METHOD and data[body_at : body_at + 4] == _DELIVER:
-                end = self._read_delivery(data, at, end)
-                if not end:
+                end, needed = self._read_delivery(data, at, end)
+                if needed:
                     break
             elif data[at : at + 4] == b"AMQP":
                 # A broker of another protocol: pika says so, and the connection ends.
@@ -58,13 +64,18 @@ class FrameReader:
             else:
                 self._other(data[at:end])
             at = end
-        self._rest = data[at:]
+        self._parts = [data[at:]] if at < size else []
+        self._waiting, self._needed = size - at, needed
 
-    def _read_delivery(self, data: bytes, at: int, header_at: int) -> int:
-        """Hand over the delivery that begins at `at`; where it ends, 0 where it is not whole."""
+    def _read_delivery(self, data: bytes, at: int, header_at: int) -> tuple[int, int]:
+        """Hand over the delivery that begins at `at`; where it ends, and 0.
+
+        Where it is not whole: how many bytes it has at least, so that a large one is not
+        looked at again with every piece that comes.
+        """
         size = len(data)
         if header_at + _HEADER_BYTES + 12 > size:
-            return 0
+            return at, header_at + _HEADER_BYTES + 12 - at
         kind, _, length = _FRAME.unpack_from(data, header_at)
         _check(data, header_at - 1, kind, _HEADER)
         left: int
@@ -73,19 +84,19 @@ class FrameReader:
         parts = []
         while left:
             if end + _HEADER_BYTES > size:
-                return 0
+                return at, end + _HEADER_BYTES + left + _END_BYTES - at
             _check(data, end - 1, data[end], _BODY)
             (length,) = _LENGTH.unpack_from(data, end + 3)
             body_at = end + _HEADER_BYTES
             end = body_at + length + _END_BYTES
-            if end > size:
-                return 0
-            parts.append(data[body_at : body_at + length])
             left -= length
+            if end > size:
+                return at, end + left - at
+            parts.append(data[body_at : body_at + length])
         if end > size:
-            return 0
+            return at, end - at
         self._hand_over(data, at + _HEADER_BYTES + 4, parts)
-        return end
+        return end, 0
 
     def _hand_over(self, data: bytes, at: int, parts: list[bytes]) -> None:
         tag_at = at + 1 + data[at]

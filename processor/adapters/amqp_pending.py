@@ -22,7 +22,8 @@ def pending_events(url: str) -> list[AlarmEvent]:
 
     Recorders go on consuming beside this. What a recorder that has just died had in hand is
     given back within the first pause, and what living ones have in hand is stored within the
-    second: whoever reads the store after this misses nothing.
+    second. What they hold for longer, because the store takes nothing, cannot be seen here: an
+    evaluator goes on looking for it in the store (see Recall).
     """
     time.sleep(_HANDED_BACK_S)
     events = _looked_at(url)
@@ -56,5 +57,5 @@ def _looked_at(url: str) -> list[AlarmEvent]:
 def _decoded(body: bytes) -> list[AlarmEvent]:
     try:
         return _EVENTS.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except Exception:  # noqa: BLE001 - whatever it is, it is no news of an alarm
         return []  # The recorder quarantines it, with the reason.

@@ -88,13 +88,19 @@ class AmqpPublisher:
             raise PublishFailed(self._fault(f"to {target}: {failure}"))
         return set(self._refused)
 
-    def send(self, exchange: str, routing_key: str, body: bytes) -> None:
+    def send(
+        self,
+        exchange: str,
+        routing_key: str,
+        body: bytes,
+        properties: BasicProperties | None = None,
+    ) -> None:
         """Publish one message without asking for its confirm; raises PublishFailed where it cannot leave."""
         self._connect()
         try:
             # Its confirm comes all the same, and is not waited for.
             self._published += 1
-            self._publish(Outgoing(exchange, routing_key, body, BasicProperties()))
+            self._publish(Outgoing(exchange, routing_key, body, properties or BasicProperties()))
         except AMQPError as error:
             self.close()
             target = _target(exchange, routing_key)
@@ -182,9 +188,9 @@ class AmqpPublisher:
         assert self._loop is not None  # noqa: S101 - made with the connection
         self._loop.call_later(0, over)
         while not is_over:
+            # First what is to be written and read: the timer is due already.
+            self._loop.poll()
             self._loop.process_timeouts()
-            if not is_over:
-                self._loop.poll()
 
     def _run_until(self, reached: Callable[[], bool], within_s: float, fault: str) -> None:
         """Let the connection work until something is so; it failed with `fault` where that takes too long."""

@@ -1,5 +1,8 @@
 """The evaluator's results and live values on their way through RabbitMQ."""
 
+import time
+from collections.abc import Callable
+
 import msgspec
 import structlog
 from pika.spec import BasicProperties
@@ -28,6 +31,7 @@ DEVICE_EXCHANGE = "amq.topic"
 HEARTBEAT_TYPE = "heartbeat"
 PROBE_TYPE = "probe"
 _HEARTBEAT_LIFE_MS = "30000"
+_SILENT_S = 30.0
 
 
 class AmqpResults:
@@ -61,11 +65,15 @@ class AmqpResults:
         return pending_events(self._url)
 
     def heartbeat(self, at_us: int) -> None:
-        """A short-lived message in the queue of the alarms: the path itself is what is proven."""
+        """A short-lived message in the queue of the alarms: the path itself is what is proven.
+
+        Its confirm is not waited for: a broker that takes nothing for a while shall not stop
+        the evaluation, and the notifier tells of heartbeats that do not come.
+        """
         properties = BasicProperties(
             delivery_mode=TRANSIENT, type=HEARTBEAT_TYPE, expiration=_HEARTBEAT_LIFE_MS
         )
-        self._publisher.publish("", ALARMS_QUEUE, msgspec.json.encode(at_us), properties)
+        self._publisher.send("", ALARMS_QUEUE, msgspec.json.encode(at_us), properties)
 
     def probe(self) -> bool:
         """A message through the default exchange, which only our own accounts may use.
@@ -82,10 +90,18 @@ class AmqpResults:
 
 
 class AmqpLiveOut:
-    """Shows live values on exchange steam.live and sends commands to devices."""
+    """Shows live values on exchange steam.live and sends commands to devices.
 
-    def __init__(self, publisher: AmqpPublisher) -> None:
+    After a failure it is silent for 30 s: to connect to a broker that does not answer takes
+    long, and the evaluation waits for it.
+    """
+
+    def __init__(
+        self, publisher: AmqpPublisher, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._publisher = publisher
+        self._monotonic = monotonic
+        self._silent_until = 0.0
 
     def open(self) -> None:
         """Nothing to do: the publisher connects when first used."""
@@ -104,7 +120,10 @@ class AmqpLiveOut:
         self._publisher.close()
 
     def _send(self, exchange: str, key: str, body: bytes) -> None:
+        if self._monotonic() < self._silent_until:
+            return
         try:
             self._publisher.send(exchange, key, body)
         except PublishFailed as error:
+            self._silent_until = self._monotonic() + _SILENT_S
             log.debug("live values not shown", reason=str(error))

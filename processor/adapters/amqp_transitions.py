@@ -36,7 +36,7 @@ class AmqpTransitions:
         for delivery in self._source.fetch(timeout_s):
             try:
                 message = _TRANSITION.decode(delivery.body)
-            except msgspec.MsgspecError as error:
+            except Exception as error:  # noqa: BLE001 - also of text that is no UTF-8, or nested deeply
                 log.warning(
                     "not a transition; left out", reason=str(error), body=delivery.body[:500]
                 )

@@ -6,6 +6,7 @@ from typing import Literal
 
 from bridge.live import LiveDevice
 from bridge.messages import MAX_SEQ, Birth, Data, Diag, Event, State
+from bridge.records import Rows
 from processor.alarms.compiled import DeviceWatch
 from processor.alarms.engine import Engine, Hold
 from processor.alarms.order import FRONT, HOLD_US, MAX_HELD, DeviceOrder, Gap, Held, Place
@@ -32,6 +33,7 @@ class FollowedDevice:
         self._boot = -1
         self._conn = -1
         self._up_ms = 0
+        self._newest_us = 0
         self._births: deque[int] = deque(maxlen=_RECENT_BIRTHS)
 
     # -- messages with a place in the order
@@ -46,6 +48,7 @@ class FollowedDevice:
         if place is FRONT:
             if not hist:
                 self._up_ms = message.up
+                self._newest_us = 1000 * message.t
             if type(message) is Data:
                 self._engine.judge(self.watch, message, hist=hist)
             else:
@@ -221,15 +224,24 @@ class FollowedDevice:
         """Whether any message with a place in the order was evaluated."""
         return self.order.boot >= 0
 
-    def is_ahead(self, boot: int, seq: int) -> bool:
-        """Tell whether a stored message lies beyond what was evaluated here."""
-        return (boot, seq) >= (self.order.boot, self.order.next)
+    def is_ahead(self, rows: Rows) -> bool:
+        """Tell whether a stored message lies beyond what was evaluated here.
 
-    def resume(self, boot: int, seq: int, taken: set[tuple[int, int]]) -> None:
+        Of a lower boot it does where its rows are newer: the board was set up anew meanwhile,
+        and another evaluator was told so.
+        """
+        if rows.boot < self.order.boot:
+            return rows.times_us[0] > self._newest_us
+        return (rows.boot, rows.seq) >= (self.order.boot, self.order.next)
+
+    def resume(self, newest: Rows, taken: set[tuple[int, int]]) -> None:
         """Follow on after a stored message; `taken` are the identities that the rows had."""
-        if self.is_ahead(boot, seq):
-            self._let_go(self.order.held)
-            self.order.resume(boot, seq + 1, taken)
+        if not self.is_ahead(newest):
+            return
+        self._let_go(self.order.held)
+        self.order.resume(newest.boot, newest.seq + 1, taken)
+        if newest.boot < self._boot:
+            self._boot, self._conn, self._up_ms = newest.boot, -1, 0
 
     def forget(self, condition: Condition) -> None:
         """Drop a condition whose definition is gone."""

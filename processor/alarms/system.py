@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bridge.records import AlarmEvent
+from bridge.records import AlarmEvent, AlarmState
 from processor.alarms.machine import SYSTEM, Alarm, Move, Stimulus
 
 SYSTEM_BOILER = "_steam"
@@ -11,6 +11,7 @@ LAGGING = "evaluator_lagging"
 MAX_LAG_S = 5.0
 LAG_ON_US = 5_000_000
 LAG_OVER_US = 30_000_000
+_MANY = 500
 OVER_US = 60_000_000
 """An alarm without a measure of its own returns to normal when it was not heard of for so long."""
 
@@ -28,8 +29,18 @@ class SystemAlarms:
         """The alarm of that name, made where it is new."""
         alarm = self.alarms.get(name)
         if alarm is None:
+            if len(self.alarms) >= _MANY:
+                self._forget_normal()
             alarm = self.alarms[name] = Alarm("", SYSTEM_BOILER, name, SYSTEM, SYSTEM_PRIORITY)
         return alarm
+
+    def _forget_normal(self) -> None:
+        """Names come from outside: what is over and acknowledged is not kept for ever."""
+        self.alarms = {
+            name: alarm
+            for name, alarm in self.alarms.items()
+            if alarm.state is not AlarmState.NORMAL or name in self._returns_us
+        }
 
     def begin_anew(self, open_alarms: Iterable[AlarmEvent], now_us: int) -> None:
         """Take over recorded states; what is active returns unless it shows again."""

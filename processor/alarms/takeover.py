@@ -198,7 +198,7 @@ def _ahead(devices: Mapping[str, FollowedDevice], rows: Sequence[Rows]) -> dict[
     ahead: dict[str, list[Rows]] = {}
     for each in rows:
         device = devices.get(each.device)
-        if device is not None and device.is_ahead(each.boot, each.seq):
+        if device is not None and device.is_ahead(each):
             ahead.setdefault(each.device, []).append(each)
     return ahead
 
@@ -207,7 +207,7 @@ def _resume(devices: Mapping[str, FollowedDevice], ahead: Mapping[str, list[Rows
     for name, beyond in ahead.items():
         newest = max(beyond, key=lambda each: each.times_us[-1])
         identities = {(each.boot, each.seq) for each in beyond}
-        devices[name].resume(newest.boot, newest.seq, identities)
+        devices[name].resume(newest, identities)
 
 
 def fold_rows(engine: Engine, rows: Sequence[Rows]) -> None:

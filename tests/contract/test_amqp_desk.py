@@ -165,3 +165,35 @@ def test_desk_drops_one_message_of_any_place(bench):
     assert bench.desk.drop("00000000") is None
     assert bench.desk.drop(message.id) == message
     assert bench.desk.messages() == []
+
+
+def test_quarantined_event_goes_back_to_the_results(bench):
+    """What the evaluator made came through the default exchange, and does so again."""
+    kept = BadMessage(
+        routing_key="steam.results", body=b"[]", reason=Reason.STORE_REFUSED, detail="x", at_us=5
+    )
+    bench.quarantine(kept)
+
+    assert bench.desk.retry(lambda _: True) == 1
+
+    assert bench.bodies("steam.results") == [b"[]"]
+    assert bench.desk.messages() == []
+
+
+def test_quarantined_message_of_another_version_is_shown(bench):
+    """A reason that this version does not know is told in the detail."""
+    headers = {"steam-reason": "of_a_newer_version", "steam-at-us": "soon"}
+    with bench.broker.connect() as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.basic_publish(
+            "",
+            "steam.quarantine",
+            b"x",
+            properties=pika.BasicProperties(delivery_mode=2, headers=headers),
+        )
+
+    (found,) = bench.desk.messages(place=Place.QUARANTINE)
+
+    assert found.reason is Reason.UNEXPECTED
+    assert found.detail.startswith("of_a_newer_version")

@@ -110,3 +110,24 @@ def test_watch_tells_of_full_queues_and_dead_letters(bench):
     bench.watch._tell_depths([msgspec.structs.replace(each, messages=0, bytes=0) for each in full])
     assert bench.troubles.standing() == {}
     assert empty == []
+
+
+class Strange:
+    """A management API that answers, with something else than it should."""
+
+    def audit(self, _topology):
+        raise KeyError("name")
+
+    def depths(self):
+        return []
+
+
+def test_watch_on_a_strange_answer_goes_on_and_tells():
+    """Whatever the management API answers, the processor records; people are told after the third."""
+    troubles = TroubleBook()
+    watch = BrokerWatch(Strange(), lambda: PLANT, troubles, every_s=60)
+
+    for _ in range(3):
+        watch.turn()
+
+    assert "KeyError" in troubles.standing()["broker_unaudited"]

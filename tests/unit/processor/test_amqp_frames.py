@@ -120,3 +120,21 @@ def test_delivery_whose_frames_are_broken_ends_the_connection(at):
 def test_broker_of_another_protocol_is_left_to_pika():
     """Its refusal is no frame."""
     assert read(b"AMQP\x00\x00\x09\x01") == [b"AMQP\x00\x00\x09\x01"]
+
+
+def test_large_delivery_in_small_pieces_is_looked_at_a_few_times(monkeypatch):
+    """Its cost grows with its size, not with the square of it."""
+    looks = []
+    read_delivery = FrameReader._read_delivery
+    monkeypatch.setattr(
+        FrameReader,
+        "_read_delivery",
+        lambda reader, *arguments: looks.append(1) or read_delivery(reader, *arguments),
+    )
+    body = bytes(range(256)) * 16_384
+    sent = delivery(1, body=body) + delivery(2)
+
+    got = read(sent, *range(4_096, len(sent), 4_096))
+
+    assert [each[5] for each in got] == [body, b"{}"]
+    assert len(looks) < 20

@@ -136,6 +136,23 @@ class Bench:
         self.evaluator.turn(self.stopping)
 
 
+def birth(boot):
+    """A birth of dev1."""
+    return codec.encode_birth(
+        device="dev1",
+        firmware="1.0",
+        board="sim",
+        boot=boot,
+        conn=1,
+        reset="power_on",
+        clock=2,
+        up_ms=10,
+        utc_ms=START_MS,
+        oldest=None,
+        metrics=[("steam_pressure", "bar", 2, 0.0, 16.0, 1000)],
+    )
+
+
 def test_reading_beyond_the_limit_is_published_then_acknowledged():
     """A pressure above its limit raises an alarm, and the message is settled after."""
     bench = Bench()
@@ -641,3 +658,96 @@ def test_evaluator_taking_over_knows_events_that_are_published_and_not_stored_ye
     assert second.states == [AlarmState.UNACK]
     log = [*first.results.published, *second.results.published]
     assert verify(log) == []
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe", b'"' + b"\xc3" + b'"', b"[" * 100_000, b"{}"])
+@pytest.mark.parametrize("origin", [Origin.OPERATOR, Origin.PROCESSOR, Origin.DEVICE])
+def test_message_that_nobody_can_read_does_not_end_the_evaluation(body, origin):
+    """Whatever it is, it is acknowledged with the others, and the next message is judged."""
+    bench = Bench()
+    bench.source.put(DATA_KEY if origin is Origin.DEVICE else "x", body, origin=origin)
+    bench.evaluator.turn(bench.stopping)
+
+    bench.send(1, pressure=12.0)
+
+    assert bench.states == [AlarmState.UNACK]
+    assert bench.counters.flow.in_flight == 0
+
+
+def test_message_at_which_the_evaluation_fails_is_counted_and_the_next_is_judged(monkeypatch):
+    """A fault of Steam's own ends no loop; the sum of outcomes holds."""
+    bench = Bench()
+    take, failing = bench.evaluator._evaluation.take, [True]
+
+    def fail_once(*arguments):
+        if failing:
+            bench.evaluator._evaluation._taken += 1
+            raise KeyError(failing.pop())
+        return take(*arguments)
+
+    monkeypatch.setattr(bench.evaluator._evaluation, "take", fail_once)
+    bench.send(1, pressure=8.0)
+    bench.send(2, pressure=12.0)
+
+    assert bench.states == [AlarmState.UNACK]
+    flow = bench.counters.flow.snapshot()
+    assert (flow.received, flow.in_flight, dict(flow.quarantined)) == (2, 0, {"unexpected": 1})
+
+
+def test_alarm_that_a_recorder_stores_late_is_known_in_the_end():
+    """Held while the store took nothing, it is found there however late, and returns to normal."""
+    first = Bench(store=FakeStore(), results=FakeResults(alone=False))
+    first.probe()
+    first.send(1, pressure=12.0)
+    second = Bench(store=first.store, results=FakeResults(alone=False))
+    second.clock.now = first.clock.now
+    second.probe()
+    second.send(2, pressure=8.0)
+    second.turns(60)
+    assert second.states == []
+
+    first.record()
+    second.turns(330)
+    second.send(3, pressure=8.0)
+    second.send(4, pressure=8.0)
+
+    assert second.states == [AlarmState.RTN_UNACK]
+
+
+def test_board_set_up_anew_while_another_evaluated_is_followed_on_taking_over_again():
+    """A at boot 57, B hears of boot 1, A takes over: the newest stored row says which is present."""
+    store = FakeStore()
+
+    def keep(bench, body):
+        placed = Placement(PLANT).place(
+            Delivery(1, DATA_KEY, body), TimeBounds.at(bench.clock(), None)
+        )
+        store.write(Batch(batch_id="2026-11-23_12-00", rows=placed.rows))
+
+    a = Bench(store=store, results=FakeResults(alone=False))
+    a.probe()
+    for seq in range(1, 4):
+        a.send(seq, boot=57)
+        keep(a, data(seq, at_ms=START_MS + seq * 1000, boot=57))
+    b = Bench(store=store, results=FakeResults(alone=False))
+    b.clock.now = a.clock.now
+    b.probe()
+    b.source.put("steam.v1.mill.dev1.birth", birth(boot=1))
+    for seq in range(4, 9):
+        body = data(seq, at_ms=START_MS + seq * 1000, boot=1, pressure=8.0)
+        b.source.put(DATA_KEY, body)
+        b.clock.advance(1)
+        b.evaluator.turn(b.stopping)
+        keep(b, body)
+
+    a.clock.now = b.clock.now
+    a.clock.advance(1)
+    a.source.connections += 1
+    a.evaluator.turn(a.stopping)
+    a.probe()
+    a.send(9, boot=1, pressure=12.0)
+    a.send(10, boot=1, pressure=12.0)
+
+    assert [(event.state, event.retroactive) for event in a.results.published] == [
+        (AlarmState.UNACK, False)
+    ]

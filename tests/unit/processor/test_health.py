@@ -1,6 +1,8 @@
 """The health endpoints over real HTTP."""
 
 import json
+import socket
+import struct
 import urllib.error
 import urllib.request
 
@@ -109,3 +111,16 @@ def test_server_closed_frees_its_port(health):
 
     with HealthServer("127.0.0.1", first.port, health, lambda: b"") as second:
         assert get(second, "/healthz")[0] == 200
+
+
+def test_health_request_that_breaks_off_is_no_news(health, capfd):
+    """A probe that closes its connection early leaves no traceback behind."""
+    with HealthServer("127.0.0.1", 0, health, lambda: b"x" * 50_000_000) as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            connection.recv(10)
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/healthz") as answer:
+            assert answer.status == 200
+
+    assert "Traceback" not in capfd.readouterr().err

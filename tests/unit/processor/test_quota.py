@@ -80,3 +80,19 @@ def test_quota_of_topics_outside_the_grammar_is_one_for_all():
 
     assert kept.count(Verdict.KEEP) == 5
     assert len(quota) == 1
+
+
+def test_owner_of_the_share_that_many_have_together_is_nobody():
+    """Beyond the names that have a share each, a message counts against no device of its own."""
+    quota = Quota(2, most_unknown=1)
+    first, second = (
+        msgspec.structs.replace(
+            MESSAGE, reason=Reason.UNKNOWN_DEVICE, routing_key=f"steam.v1.mill.{device}.data"
+        )
+        for device in ("d1", "d2")
+    )
+
+    quota.judge(first)
+    quota.judge(second)
+
+    assert (quota.owner(first), quota.owner(second)) == ("d1", "")

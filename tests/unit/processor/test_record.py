@@ -558,10 +558,18 @@ def test_unregistered_devices_are_one_trouble_that_names_them():
     assert "new19;" in note
 
 
-def test_deliveries_held_for_ten_minutes_are_handed_back_and_taken_anew(monkeypatch):
+class FullStore(ScriptedStore):
+    """A store that can be read while it takes nothing: its disk is full."""
+
+    def check(self):
+        return "scripted"
+
+
+@pytest.mark.parametrize("store", [ScriptedStore, FullStore])
+def test_deliveries_held_for_ten_minutes_are_handed_back_and_taken_anew(monkeypatch, store):
     """The broker would close the channel; so all go back once, and come again with the store."""
     monkeypatch.setattr("processor.record._ASK_STORE_EVERY_S", 0.001)
-    bench = Bench(ScriptedStore(), after_s=600)
+    bench = Bench(store(), after_s=600)
     bench.store.failure = Unavailable("down")
     for seq in range(1, 6):
         bench.source.put(DATA_KEY, data(seq))
@@ -570,6 +578,8 @@ def test_deliveries_held_for_ten_minutes_are_handed_back_and_taken_anew(monkeypa
 
     def store_answers():
         asked.append(bench.counters.flow.snapshot())
+        assert not bench.counters.connected
+        assert bench.writing.held_s >= 600
         if len(asked) == 3:
             bench.store.failure = None
             for seq in range(1, 6):
@@ -588,7 +598,7 @@ def test_deliveries_held_for_ten_minutes_are_handed_back_and_taken_anew(monkeypa
 
     assert bench.source.handed_back == 1
     assert (asked[0].in_flight, asked[0].returned) == (0, 5)
-    assert bench.store.seqs == [1, 2, 3, 4, 5]
+    assert set(bench.store.seqs) == {1, 2, 3, 4, 5}
     snapshot = bench.counters.flow.snapshot()
     assert (snapshot.received, snapshot.outcomes["stored"], snapshot.returned) == (10, 5, 5)
     assert bench.counters.flow.identity().holds
@@ -619,3 +629,43 @@ def test_bad_messages_held_for_ten_minutes_are_handed_back(monkeypatch):
     snapshot = bench.counters.flow.snapshot()
     assert (snapshot.returned, snapshot.quarantined) == (1, {"malformed": 1})
     assert bench.counters.flow.identity().holds
+
+
+def test_write_that_ends_after_it_was_left_settles_nothing(monkeypatch):
+    """Its messages went back to the broker: it neither counts them nor keeps their bad ones."""
+    monkeypatch.setattr("processor.record._DRAIN_S", 0.1)
+    monkeypatch.setattr("processor.writer._LAST_WORD_S", 0.1)
+    answer = threading.Event()
+
+    class Store(ScriptedStore):
+        def write(self, batch):
+            assert answer.wait(30)
+
+    bench = Bench(Store())
+    bench.recorder._worker.open()
+    bench.source.put(DATA_KEY, data(1))
+    bench.source.put(DATA_KEY, b"garbage")
+    bench.recorder.turn()
+    bench.clock.advance(1)
+    bench.recorder.turn()
+    bench.recorder._drain()
+    answer.set()
+    bench.recorder._worker._thread.join()
+
+    assert bench.quarantine.kept == []
+    assert not bench.writing.waiting
+    assert bench.counters.flow.identity().holds
+
+
+def test_recorder_that_handed_back_tells_no_longer_what_was_wrong():
+    """What waited for the quarantine went back, perhaps to another recorder: no alarm stands for it."""
+    bench = Bench(ScriptedStore(), FakeQuarantine(failures=10_000))
+    bench.source.put(DATA_KEY, b"garbage")
+    bench.recorder._worker.open()
+    bench.until(lambda: bench.writing.fault)
+    bench.recorder._hand_back()
+
+    bench.writing.forget()
+
+    assert bench.writing.fault == ""
+    assert "quarantine_away" not in bench.troubles.standing()

@@ -14,7 +14,7 @@ from processor.backoff import Backoff
 from processor.counters import RecorderCounters
 from processor.rolling import Rolling
 from processor.rollup import Job, Touched
-from store.errors import Unavailable
+from store.errors import Refused, Unavailable
 from store.fake import FakeStore
 from tests.fakes import START, FakeClock
 
@@ -265,6 +265,26 @@ def test_rolling_at_the_start_goes_on_with_wider_windows_that_were_left():
     bench.turn(START_US + 2 * HOUR)
 
     assert (HOUR, "mill", "b1", long_ago) in bench.windows()
+
+
+def test_rolling_leaves_out_a_window_that_the_store_refuses():
+    """One boiler's window that is refused does not keep the others from being computed."""
+    bench = Bench()
+    bench.turn(START_US)
+    bench.write(rows(START_US, boiler="bad"), rows(START_US, boiler="b2"))
+    roll_up = bench.store.roll_up
+
+    def refusing(width_us, start_us, end_us, place):
+        if place == ("mill", "bad"):
+            raise Refused("refused", "no such window")
+        return roll_up(width_us, start_us, end_us, place)
+
+    bench.store.roll_up = refusing
+
+    assert bench.turn(START_US + 2 * MINUTE)
+
+    assert bench.windows() == [(MINUTE, "mill", "b2", START_US)]
+    assert bench.counters.roll_up_failures == 1
 
 
 def test_rolling_tells_for_how_long_it_is_behind():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from processor.alarms.system import SystemAlarms
 from processor.results import PublishFailed
 from processor.troubles import TROUBLES, Telling, TroubleBook
 from tests.fakes import FakeClock
@@ -91,14 +92,14 @@ def test_trouble_that_comes_back_is_told_at_once():
     assert bench.out.told == [["store_away"], ["store_away"]]
 
 
-def test_book_holds_a_hundred_names():
+def test_book_holds_eighty_names_of_what_happened():
     """However many devices misbehave, memory and messages stay small."""
     bench = Bench()
     for number in range(1000):
         bench.book.happen(f"device_flooding_dev{number}", "x" * 10_000)
     bench.turn(1)
 
-    assert len(bench.out.told[0]) == 100
+    assert len(bench.out.told[0]) == 80
     assert max(map(len, bench.book.standing().values())) == 500
 
 
@@ -109,3 +110,24 @@ def test_trouble_with_another_name_is_not_understood(name):
 
     with pytest.raises(Exception, match="Expected `str`"):
         TROUBLES.decode(body)
+
+
+def test_book_full_of_what_happened_has_room_for_what_stands():
+    """However many names are invented, that the store is away is told."""
+    book = TroubleBook()
+    for number in range(1_000):
+        book.happen(f"device_flooding_d{number}", "x")
+
+    book.stand("store_away", "no answer")
+
+    assert "store_away" in book.standing()
+    assert len(book.standing()) <= 100
+
+
+def test_system_alarms_of_many_names_are_forgotten_once_over():
+    """A name that comes from outside is not kept for ever."""
+    system = SystemAlarms()
+    for number in range(2_000):
+        system.alarm(f"identity_reused_d{number}")
+
+    assert len(system.alarms) <= 501

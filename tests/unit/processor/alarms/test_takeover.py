@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from bridge.records import AlarmState
 from processor.alarms.journal import verify
 from processor.alarms.takeover import Records
+from processor.takeover import restore_span_us
 from tests.unit.processor.alarms.recording import DEFINITIONS, LAST, in_order, recording
 from tests.unit.processor.alarms.sending import (
     Sender,
@@ -194,8 +195,8 @@ def test_takeover_span_covers_the_longest_delay_or_age_and_a_minute():
         definition("c", type_="STALE", setpoint=900, on_delay_s=10),
     )
 
-    assert Sender(plant_with(*alarms)).evaluation.restore_span_us == 970_000_000
-    assert Sender(plant_with()).evaluation.restore_span_us == 60_000_000
+    assert restore_span_us(plant_with(*alarms).file.boilers[0]) == 970_000_000
+    assert restore_span_us(plant_with().file.boilers[0]) == 60_000_000
 
 
 # -- records that come late
