@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -10,6 +11,11 @@ from steam.loops import Loops
 from steam.plant_watch import PlantWatch
 from steam.settings import Settings
 from steam.stores import store_of
+
+if TYPE_CHECKING:
+    from panel_app.data.hub import LiveHub
+    from panel_app.data.live_amqp import AmqpLive
+    from panel_app.data.live_mqtt import MqttLive
 
 app = typer.Typer()
 
@@ -30,8 +36,6 @@ def panel(config: ConfigOption = Path("steam.yaml")) -> None:
 def _serve(settings: Settings, stack: ExitStack) -> str:
     from panel_app.data.history import History
     from panel_app.data.hub import LiveHub
-    from panel_app.data.live_amqp import AmqpLive
-    from panel_app.data.live_mqtt import MqttLive
     from panel_app.server import Dashboard
 
     store = store_of(settings)
@@ -40,18 +44,7 @@ def _serve(settings: Settings, stack: ExitStack) -> str:
     history = History(store)
     stack.callback(history.close)
     hub = LiveHub()
-    feed: AmqpLive | MqttLive
-    if settings.deployment == "server":
-        from steam.broker import amqp_url
-
-        feed = AmqpLive(hub, amqp_url(settings))
-    else:
-        from steam.links import mqtt_address
-
-        broker = mqtt_address(settings)
-        feed = MqttLive(
-            hub, broker.host, broker.port, username=broker.username, password=broker.password
-        )
+    feed = _feed(settings, hub)
     where = settings.panel
     dashboard = Dashboard(
         plant=PlantWatch(settings.plant_path),
@@ -68,3 +61,19 @@ def _serve(settings: Settings, stack: ExitStack) -> str:
     dashboard.start()
     stack.callback(dashboard.stop)
     return dashboard.url
+
+
+def _feed(settings: Settings, hub: "LiveHub") -> "AmqpLive | MqttLive":
+    """Live values from the deployment's broker; each needs its own client library."""
+    if settings.deployment == "server":
+        from panel_app.data.live_amqp import AmqpLive
+        from steam.broker import amqp_url
+
+        return AmqpLive(hub, amqp_url(settings))
+    from panel_app.data.live_mqtt import MqttLive
+    from steam.links import mqtt_address
+
+    broker = mqtt_address(settings)
+    return MqttLive(
+        hub, broker.host, broker.port, username=broker.username, password=broker.password
+    )
