@@ -9,14 +9,14 @@ MAKEFLAGS += --no-print-directory
 ARGS ?=
 PROCESSES ?= 2
 RUN := .venv/bin/python
-EXTRAS := embedded processor panel gateway dev
+EXTRAS := embedded processor panel gateway infra dev
 INFLUXDB2 := ../shared/tools/influxdb2/build
 # The project's own folders: nothing in an environment or beside the sources is formatted or checked.
 SOURCES := bridge device panel_app processor steam store tests .ci/locks
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9 -]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Watch simulated boilers on a dashboard, all on this machine; Ctrl-C ends it
@@ -35,6 +35,7 @@ servers: ## Install the servers and the browser that the tests use
 
 .PHONY: test
 test: servers venv ## Run all tests, on real servers
+	@infra/install-tools helm
 	@$(RUN) -m pytest -n $(PROCESSES) --dist loadgroup $(ARGS)
 
 .PHONY: test-influxdb2
@@ -96,3 +97,5 @@ wheel: venv ## Build the wheel into dist/ (fetches the build backend)
 clean: ## Remove environments, caches and builds; data in .steam stays
 	@rm -rf .venv .venv-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+-include infra/infra.mk infra/terraform.mk
