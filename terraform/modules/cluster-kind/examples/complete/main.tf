@@ -1,0 +1,10 @@
+terraform {
+  required_version = ">= 1.11"
+}
+
+module "cluster" {
+  source    = "../.."
+  name      = "steam"
+  workers   = 2
+  mqtt_port = 1883
+}

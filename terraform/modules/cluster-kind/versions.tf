@@ -1,0 +1,6 @@
+terraform {
+  required_version = ">= 1.11"
+  required_providers {
+    kind = { source = "tehcyx/kind", version = ">= 0.11, < 1.0" }
+  }
+}

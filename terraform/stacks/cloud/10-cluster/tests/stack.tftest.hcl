@@ -1,0 +1,6 @@
+mock_provider "digitalocean" {}
+
+run "plans" {
+  command = plan
+  variables { region = "nyc3" }
+}

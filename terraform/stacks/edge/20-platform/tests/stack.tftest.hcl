@@ -1,0 +1,7 @@
+mock_provider "kubernetes" {}
+mock_provider "helm" {}
+
+run "plans" {
+  command = plan
+  variables { plant_file = "../../../../steam/demo_plant.yaml" }
+}
