@@ -28,6 +28,8 @@ SINGLE = (
     "simulate",
     "replay",
     "rollup",
+    "backup",
+    "restore",
     "check",
     "doctor",
 )

@@ -24,6 +24,7 @@ from bridge.series import (
 from store import influx_select as select
 from store.errors import Misconfigured, Refused
 from store.influx_answers import Place, Row
+from store.influx_archive import InfluxArchive
 from store.influx_http import InfluxHttp
 from store.influx_range import InfluxRange
 from store.influx_setup import ApiBuckets, Buckets, RetentionPolicies, make_buckets
@@ -72,6 +73,12 @@ class InfluxStore:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    def archive(self) -> InfluxArchive:
+        """The store as a backup reads it."""
+        return InfluxArchive(
+            self._query, lambda policy, body: self._http.write(bucket(policy, self._database), body)
+        )
 
     def init(self, retention: Retention) -> list[str]:
         """Make the buckets, or alter for how long they keep their data."""

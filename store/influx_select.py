@@ -107,7 +107,35 @@ def rolled_up(width_us: int, *, of_one: bool) -> str:
 
 def newest(measurement: str) -> str:
     """The newest point of a measurement."""
-    return f"SELECT * FROM {quoted(measurement)} ORDER BY time DESC LIMIT 1"  # noqa: S608
+    return at_the_end(measurement, newest=True)
+
+
+def at_the_end(measurement: str, *, newest: bool) -> str:
+    """The newest or the oldest point of a measurement."""
+    order = "DESC" if newest else "ASC"
+    return f"SELECT * FROM {quoted(measurement)} ORDER BY time {order} LIMIT 1"  # noqa: S608
+
+
+def points(measurement: str) -> str:
+    """Every point of a measurement within the span, tags included."""
+    return f"SELECT * FROM {quoted(measurement)} WHERE {_SPAN}"  # noqa: S608
+
+
+def stored_window(row: Row, width_us: int) -> RollUp:
+    """A stored window of a tier, from all of its columns."""
+    metrics = {}
+    for name in row:
+        metric = name.removesuffix("_mean")
+        if metric != name and row[name] is not None:
+            low, high, mean, last, count = (number(row[f"{metric}_{each}"]) for each in STATISTICS)
+            metrics[metric] = (low, high, mean, last, int(count))
+    return RollUp(
+        site=str(row["site"] or ""),
+        boiler=str(row["boiler"]),
+        width_us=width_us,
+        start_us=whole(row["time"]),
+        metrics=metrics,
+    )
 
 
 def roll_up_of(row: Row, width_us: int) -> RollUp:

@@ -11,6 +11,7 @@ from bridge.clock import Clock, to_us, utc_now
 from bridge.records import AlarmEvent, AlarmState, Batch, BatchSummary, DeviceStatus, RollUp, Rows
 from bridge.series import EVENTS, RAW, ROLLUP
 from store.port import LATEST_WITHIN_US, BatchMinute, Reading, Retention, Series, minutes_of
+from store.sqlite_archive import SqliteArchive
 from store.sqlite_file import SqliteFile
 from store.sqlite_range import SqliteRange, layouts_of, places, series_of, write_roll_ups
 from store.sqlite_rows import StoredRow, write_rows
@@ -55,6 +56,10 @@ class SqliteStore:
     def close(self) -> None:
         """Close the connections of all threads; no call may be under way."""
         self._file.close()
+
+    def archive(self) -> SqliteArchive:
+        """The store as a backup reads it."""
+        return SqliteArchive(self._file)
 
     def init(self, retention: Retention) -> list[str]:
         """Make the file and its tables, note the retention, and prune what is older."""

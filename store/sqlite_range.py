@@ -69,16 +69,22 @@ class SqliteRange:
                     _gather(gathered, self._layouts[layout], list(rows), width_us)
 
     def _window(self, width_us: int, at_us: int, layout: int, packed: bytes) -> RollUp:
-        numbers, size = unpack(packed), len(STATISTICS)
-        site, boiler = self._place
-        metrics = {
-            metric: (
-                *numbers[size * place : size * place + size - 1],
-                int(numbers[size * place + size - 1]),
-            )
-            for place, metric in enumerate(self._layouts[layout])
-        }
-        return RollUp(site=site, boiler=boiler, width_us=width_us, start_us=at_us, metrics=metrics)  # type: ignore[arg-type]
+        return window_of(*self._place, width_us, at_us, self._layouts[layout], packed)
+
+
+def window_of(
+    site: str, boiler: str, width_us: int, at_us: int, layout: tuple[str, ...], packed: bytes
+) -> RollUp:
+    """A stored window; `layout` names the metrics whose statistics are `packed`."""
+    numbers, size = unpack(packed), len(STATISTICS)
+    metrics = {
+        metric: (
+            *numbers[size * place : size * place + size - 1],
+            int(numbers[size * place + size - 1]),
+        )
+        for place, metric in enumerate(layout)
+    }
+    return RollUp(site=site, boiler=boiler, width_us=width_us, start_us=at_us, metrics=metrics)  # type: ignore[arg-type]
 
 
 def write_roll_ups(connection: sqlite3.Connection, windows: list[RollUp]) -> None:

@@ -1,0 +1,1 @@
+"""Backups: everything that Steam holds in one file, and back."""
