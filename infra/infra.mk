@@ -92,7 +92,8 @@ infra-tools: ## Install the tools that the infrastructure's tests use
 
 .PHONY: test-infra
 test-infra: venv infra-tools ## Build the images and run them, check charts, compose and terraform (root, docker.io)
-	@STEAM_TEST_INFRA=1 $(RUN) -m pytest -p no:randomly --timeout 1200 tests/images $(ARGS)
+	@if [[ -z "$${INFLUXD2:-}" && -x $(INFLUXDB2) ]]; then INFLUXD2=$$($(INFLUXDB2) | tail -n 1); export INFLUXD2; fi; \
+	  STEAM_TEST_INFRA=1 $(RUN) -m pytest -p no:randomly --timeout 1200 tests/images $(ARGS)
 	@infra/lint
 	@$(MAKE) test-terraform
 
