@@ -17,6 +17,14 @@ spec:
         {{- include "steam.topology" $root | nindent 8 }}
         {{- include "steam.amqp" (list $root "STEAM_AMQP" "steam-processor") | nindent 8 }}
         {{- include "steam.token" $root | nindent 8 }}
+        {{- if $root.Values.producer.enabled }}
+        - name: STEAM_GATEWAY_PASSWORD
+          valueFrom: {secretKeyRef: {name: {{ $root.Values.broker.existingSecret }}, key: steam-gateway}}
+        {{- end }}
+      {{- with $root.Values.notifications.existingSecret }}
+      envFrom:
+        - secretRef: {name: {{ . }}}
+      {{- end }}
       {{- include "steam.confined" $root | nindent 6 }}
       resources: {{- toYaml $root.Values.cronJobs.resources | nindent 8 }}
       volumeMounts:
