@@ -55,7 +55,7 @@ class InfluxArchive:
         """Rows by their batch_id, then all else, each in batches of its own."""
         for row in self._points(EVENTS, ALARM_EVENT, start_us, end_us):
             yield Batch(batch_id="", alarm_events=[select.record_of(AlarmEvent, row)])
-        for low, high in slices(start_us, end_us):
+        for low, high in self._filled(RAW, BOILER, start_us, end_us):
             rows = sorted(self._points(RAW, BOILER, low, high), key=_batch_id)
             for batch_id, together in groupby(rows, _batch_id):
                 found = [select.row_record(row) for row in together]
@@ -71,9 +71,7 @@ class InfluxArchive:
     def windows(self, start_us: int, end_us: int) -> Iterator[RollUp]:
         """The windows of every tier that start in a span."""
         for width_us, measurement in ROLL_UPS.items():
-            for low, high in (
-                slices(start_us, end_us) if width_us == min(ROLL_UPS) else [(start_us, end_us)]
-            ):
+            for low, high in self._filled(ROLLUP, measurement, start_us, end_us):
                 for row in self._points(ROLLUP, measurement, low, high):
                     yield select.stored_window(row, width_us)
 
@@ -81,6 +79,15 @@ class InfluxArchive:
         """Store windows, each over the one that was there."""
         if windows:
             self._write(ROLLUP, encode_roll_ups(windows))
+
+    def _filled(
+        self, policy: str, measurement: str, start_us: int, end_us: int
+    ) -> Iterator[tuple[int, int]]:
+        """The span in slices; none where a look says that there is nothing in all of it."""
+        params = select.span(start_us, end_us)
+        (found,) = self._query(policy, select.points(measurement, limit=1), params)
+        if found:
+            yield from slices(start_us, end_us)
 
     def _points(self, policy: str, measurement: str, start_us: int, end_us: int) -> list[Row]:
         (rows,) = self._query(policy, select.points(measurement), select.span(start_us, end_us))

@@ -116,9 +116,9 @@ def at_the_end(measurement: str, *, newest: bool) -> str:
     return f"SELECT * FROM {quoted(measurement)} ORDER BY time {order} LIMIT 1"  # noqa: S608
 
 
-def points(measurement: str) -> str:
-    """Every point of a measurement within the span, tags included."""
-    return f"SELECT * FROM {quoted(measurement)} WHERE {_SPAN}"  # noqa: S608
+def points(measurement: str, limit: int = 0) -> str:
+    """Every point of a measurement within the span, tags included (limit 0: all)."""
+    return f"SELECT * FROM {quoted(measurement)} WHERE {_SPAN} LIMIT {limit}"  # noqa: S608
 
 
 def stored_window(row: Row, width_us: int) -> RollUp:
