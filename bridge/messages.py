@@ -25,6 +25,7 @@ MAX_ROWS = 500
 MAX_METRICS = 64
 MAX_FUTURE = timedelta(minutes=5)
 MAX_SEQ = 2**32 - 1
+LARGEST_READING = 1e100
 _MAX_DT_MS = 7 * 24 * 3_600_000
 
 Count = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
@@ -276,8 +277,23 @@ def _check_data(data: Data) -> None:
             detail = f"row {index} has dt_ms {dt!r}; whole, strictly increasing, within 7 days"
             raise Refused(Reason.MALFORMED, detail)
         previous = dt
+        _check_size(row)
     if data.q:
         _check_quality(data.q, len(rows), width - 1)
+
+
+def _check_size(row: list[float | None]) -> None:
+    """Refuse readings that no instrument gives: sums of them are no numbers any more."""
+    try:
+        if max(row) <= LARGEST_READING and min(row) >= -LARGEST_READING:  # type: ignore[operator,type-var]
+            return
+        values = row
+    except TypeError:  # A None cannot be compared.
+        values = [value for value in row if value is not None]
+        if all(-LARGEST_READING <= value <= LARGEST_READING for value in values):  # type: ignore[operator]
+            return
+    largest = max((value for value in values if value is not None), key=abs)
+    raise Refused(Reason.MALFORMED, f"a reading of {largest:g}; none is beyond {LARGEST_READING:g}")
 
 
 def _check_identity(boot: int, seq: int, time_ms: int) -> None:

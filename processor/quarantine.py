@@ -39,9 +39,9 @@ class BadMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """Eight hexadecimal digits by which a person names this message."""
+        """Sixteen hexadecimal digits by which a person names this message."""
         text = b"%s %d " % (self.routing_key.encode("utf-8", "backslashreplace"), self.at_us)
-        return blake2s(text + self.body, digest_size=4).hexdigest()
+        return blake2s(text + self.body, digest_size=8).hexdigest()
 
 
 class Desk(Protocol):

@@ -101,6 +101,8 @@ class Recorder:
         if self._worker.free and self._gathering.due(self._clock()):
             self._worker.submit(self._gathering.take())
         self._settle(self._worker.finished())
+        if not self._counters.flow.in_flight:
+            self._counters.lag_seconds = 0.0
         self._counters.held_seconds = self._writing.held_s
         self._counters.connected = self._source.connected
         self._counters.stalls = self._source.stalls

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from processor.quarantine import Desk
+from steam.held_folder import is_held
 from steam.settings import Settings
 
 QUARANTINE_FILE = "quarantine.sqlite"
@@ -25,6 +26,6 @@ def desk_of(settings: Settings) -> Iterator[Desk]:
     quarantine = SqliteQuarantine(settings.data_path / QUARANTINE_FILE)
     quarantine.open()
     try:
-        yield EmbeddedDesk(quarantine, mqtt_address(settings))
+        yield EmbeddedDesk(quarantine, mqtt_address(settings), lambda: is_held(settings.data_path))
     finally:
         quarantine.close()

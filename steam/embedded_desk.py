@@ -16,9 +16,12 @@ _CONFIRM_WITHIN_S = 10.0
 class EmbeddedDesk:
     """Messages in SQLite, published again over MQTT; implements Desk."""
 
-    def __init__(self, quarantine: SqliteQuarantine, broker: MqttAddress) -> None:
+    def __init__(
+        self, quarantine: SqliteQuarantine, broker: MqttAddress, is_running: Callable[[], bool]
+    ) -> None:
         self._quarantine = quarantine
         self._broker = broker
+        self._is_running = is_running
 
     def messages(self, limit: int = 1000, place: Place | None = None) -> list[BadMessage]:
         """The messages in quarantine, oldest first: on one machine there is no other place."""
@@ -31,6 +34,9 @@ class EmbeddedDesk:
     ) -> int:
         """Publish the wanted messages again, each removed once the broker has it."""
         messages = [each for each in self._quarantine.numbered(-1) if wanted(each[1])]
+        if messages and not self._is_running():
+            # An MQTT broker acknowledges what nobody has subscribed, and drops it.
+            raise BrokerUnavailable("start `steam run` first: nobody would take the messages in")
         if messages:
             with _connected(self._broker) as client:
                 for sent, (number, message) in enumerate(messages, start=1):

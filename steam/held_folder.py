@@ -13,6 +13,15 @@ class FolderInUse(OSError):
     """Another Steam runs on the same data folder."""
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a Steam runs on a data folder at this moment."""
+    try:
+        with held(folder):
+            return False
+    except FolderInUse:
+        return True
+
+
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Keep a data folder to this process; the lock ends with it. Raises FolderInUse, OSError."""

@@ -90,7 +90,12 @@ class InfluxStore:
             self._query(policy, select.CHECK, {})
         series = "2.x" if self._is_version_2() else "1.x"
         told = self._http.accepted(self._http.request("GET", "/health"))
-        version = msgspec.json.decode(told, type=_Health).version.removeprefix("v")
+        try:
+            version = msgspec.json.decode(told, type=_Health).version.removeprefix("v")
+        except msgspec.MsgspecError:
+            raise Misconfigured(
+                f"what answers at {self._http.url} is no InfluxDB; is this a proxy's URL?"
+            ) from None
         known = version if version[:1].isdigit() else series
         return f"InfluxDB {known}, {self._http.url}"
 

@@ -6,6 +6,7 @@ stores the rest in 1.8 but nothing in 2.x, a missing retention policy is 500 in 
 tell of a missing database within a query's 200.
 """
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -22,6 +23,8 @@ _MISSING = re.compile(
 _FORBIDDEN = re.compile(r"authori[sz]ed|forbidden|permission", re.IGNORECASE)
 _OVERLOADED = re.compile(r"timeout|timed out|limit exceeded|shutting down|closed", re.IGNORECASE)
 _WORDS_SHOWN = 500
+_LONGEST_WAIT_S = 300.0
+"""A store that is well again after a second is not left for a day, whatever it asked for."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -38,15 +41,18 @@ class _Series(msgspec.Struct):
     columns: list[str]
     values: list[list[Cell]] = []
     tags: dict[str, str] = {}
+    partial: bool = False
 
 
 class _Result(msgspec.Struct):
     series: list[_Series] = []
     error: str | None = None
+    partial: bool = False
 
 
 class _Answer(msgspec.Struct):
     results: list[_Result] = []
+    error: str | None = None
 
 
 class _Words(msgspec.Struct):
@@ -70,9 +76,15 @@ def rows_of(body: bytes, place: Place) -> list[list[Row]]:
             f"{place} answers a query with something else than InfluxDB's JSON ({error}); "
             "is this the URL of InfluxDB itself?"
         ) from error
+    if answer.error is not None:
+        raise query_error(answer.error, place)
     for result in answer.results:
         if result.error is not None:
             raise query_error(result.error, place)
+        if result.partial or any(series.partial for series in result.series):
+            raise Misconfigured(
+                f"{place} cuts its answers (max-row-limit in its configuration); set it to 0"
+            )
     return [list(_rows(result)) for result in answer.results]
 
 
@@ -155,6 +167,7 @@ def _forbidden(told: str, place: Place) -> Misconfigured:
 
 def _seconds(retry_after: str | None) -> float | None:
     try:
-        return max(0.0, float(retry_after)) if retry_after else None
+        seconds = float(retry_after or "nan")
     except ValueError:
         return None  # An HTTP date: the caller's own back-off is as good.
+    return min(max(0.0, seconds), _LONGEST_WAIT_S) if math.isfinite(seconds) else None

@@ -42,18 +42,31 @@ class SqliteFile:
     def connection(self, *, checked: bool = True) -> sqlite3.Connection:
         """This thread's connection; `checked` asks for tables of this version."""
         generation, known = getattr(self._local, "connection", (-1, None))
-        if known is not None and generation == self._generation:
+        if known is not None and generation == self._generation and self._is_same_file():
             connection: sqlite3.Connection = known
         else:
             with self.speaking():
                 connection = self._connect()
             self._keep(connection)
             self._local.connection = (self._generation, connection)
+            self._local.file = self._identity()
             self._local.checked = False
         if checked and not self._local.checked:
             self.check_version(connection)
             self._local.checked = True
         return connection
+
+    def _is_same_file(self) -> bool:
+        """Whether this thread's connection still is to the file of that name: it may be replaced."""
+        same: bool = self._local.file == self._identity()
+        return same
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _keep(self, connection: sqlite3.Connection) -> None:
         """Note this thread's connection, and close those of threads that have ended."""

@@ -16,7 +16,7 @@ from store.buckets import MIN_POINTS, bucket_width_us, raw_series
 from store.port import Series
 
 _MOST_SPANS = 32
-"""Beyond so many gaps one question over all of them costs less than one for each."""
+"""Beyond so many gaps those that lie near to one another are asked for together."""
 
 _Span = tuple[int, int]
 
@@ -84,8 +84,19 @@ def _gaps(known: list[int], tier_us: int, start_us: int, end_us: int) -> list[_S
 
 
 def _asked_for(spans: list[_Span]) -> list[_Span]:
-    """The spans, or the one that covers them all where they are many."""
-    return [(spans[0][0], spans[-1][1])] if len(spans) > _MOST_SPANS else spans
+    """The spans; where they are many, those nearest to one another together."""
+    surplus = len(spans) - _MOST_SPANS
+    if surplus <= 0:
+        return spans
+    apart = sorted(range(1, len(spans)), key=lambda place: spans[place][0] - spans[place - 1][1])
+    joined = set(apart[:surplus])
+    asked: list[_Span] = []
+    for place, span in enumerate(spans):
+        if place in joined:
+            asked[-1] = (asked[-1][0], span[1])
+        else:
+            asked.append(span)
+    return asked
 
 
 def _outside(rows: list[Series], known: list[int]) -> list[Series]:

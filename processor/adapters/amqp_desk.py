@@ -27,7 +27,7 @@ from processor.results import PublishFailed
 
 _PAUSE_S = 1.0
 _TOGETHER = 500
-_MOST_PREFETCH = 65_535
+_MOST_PAUSES = 20
 _REASONS = frozenset(reason.value for reason in Reason)
 _QUEUES = {
     Place.QUARANTINE: QueueName.QUARANTINE.value,
@@ -142,14 +142,25 @@ def _consumed(channel: BlockingChannel, place: Place, limit: int | None) -> Iter
     left = waiting if limit is None else min(waiting, limit)
     if not left:
         return
-    channel.basic_qos(prefetch_count=min(left, _MOST_PREFETCH))
+    # Without a limit: what is delivered stays unacknowledged, and a limit would be its end.
+    channel.basic_qos(prefetch_count=0)
+    pauses = 0
     for method, properties, body in channel.consume(queue, inactivity_timeout=_PAUSE_S):
-        if method is None:
-            return
-        yield _READERS[place](method, properties, body)
-        left -= 1
-        if not left:
-            return
+        if method is not None:
+            pauses = 0
+            yield _READERS[place](method, properties, body)
+            left -= 1
+            if not left:
+                return
+            continue
+        pauses += 1
+        if not channel.queue_declare(queue, passive=True).method.message_count:
+            return  # Somebody else took the rest meanwhile.
+        if pauses == _MOST_PAUSES:
+            raise BrokerUnavailable(
+                f"{left} of {waiting} messages in {queue} were not delivered within "
+                f"{_MOST_PAUSES * _PAUSE_S:.0f} s; nothing of these was looked at: try again"
+            )
 
 
 def _quarantined(method: Basic.Deliver, properties: BasicProperties, body: bytes) -> _Kept:

@@ -10,6 +10,7 @@ from prometheus_client.core import (
     Metric,
 )
 
+from bridge.messages import Reason
 from processor.counters import (
     Counters,
     EvaluatorCounters,
@@ -96,8 +97,9 @@ def _flow_families(flows: list[Flow]) -> Iterator[Metric]:
         in_flight.add_metric([flow.role], now.in_flight)
         for outcome, count in now.outcomes.items():
             ended.add_metric([flow.role, outcome], count)
-        for reason, count in now.quarantined.items():
-            bad.add_metric([flow.role, str(reason)], count)
+        # From the start, or the first burst of a reason would be no increase to Prometheus.
+        for reason in Reason:
+            bad.add_metric([flow.role, reason.value], now.quarantined.get(reason.value, 0))
     yield from (received, again, returned, in_flight, ended, bad)
 
 

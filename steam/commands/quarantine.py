@@ -68,7 +68,8 @@ def list_(
     """List what is there, oldest first; looking changes nothing."""
     with desk_of(settings_at(config)) as desk:
         found = desk.messages(_ALL if device or reason else limit, place)
-    messages = [each for each in found if _wanted(each, place, device, reason)][: limit * 3]
+    wanted = [each for each in found if _wanted(each, place, device, reason)]
+    messages = [each for where in Place for each in [m for m in wanted if m.place is where][:limit]]
     if as_json:
         typer.echo(msgspec.json.encode([_shown(message) for message in messages]))
         return

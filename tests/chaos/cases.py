@@ -136,7 +136,7 @@ def store_refuses_the_account(scene: Scene) -> None:
 
 @case()
 def store_without_its_bucket(scene: Scene) -> None:
-    """The events' bucket is dropped: 404, held, alarmed, and well again after `steam store init`."""
+    """A bucket is dropped and writes are answered 404: held, alarmed, well again after `steam store init`."""
     influx = scene.servers.influxdb.address
     drop = 'DROP RETENTION POLICY "rollup" ON "steam"'
     influx.request("POST", "/query", query={"q": drop})
@@ -156,6 +156,8 @@ def store_takes_only_small_requests(scene: Scene) -> None:
     scene.http.most_body = 2_000
     scene.http.half_open = False
     scene.flow(200)
+    if not scene.http.too_large:
+        scene.faults.append("nothing was answered with 413")
     scene.http.most_body = None
 
 
@@ -254,8 +256,10 @@ def broker_memory_alarm(scene: Scene) -> None:
     """RabbitMQ's memory alarm blocks whoever publishes; then it ends."""
     scene.servers.rabbitmq.ctl("set_vm_memory_high_watermark", "0.00001")
     seen = scene.ledger.acknowledged
-    scene.until(lambda: _is_still(scene), "publishers blocked")
-    scene.servers.rabbitmq.ctl("set_vm_memory_high_watermark", "0.4")
+    try:
+        scene.until(lambda: _is_still(scene), "publishers blocked")
+    finally:
+        scene.servers.rabbitmq.ctl("set_vm_memory_high_watermark", "0.4")
     scene.until(lambda: scene.ledger.acknowledged > seen + 100, "publishers let go")
 
 
@@ -264,8 +268,10 @@ def broker_disk_alarm(scene: Scene) -> None:
     """RabbitMQ's disk alarm blocks whoever publishes; then it ends."""
     scene.servers.rabbitmq.ctl("set_disk_free_limit", "900000GB")
     seen = scene.ledger.acknowledged
-    scene.until(lambda: _is_still(scene), "publishers blocked")
-    scene.servers.rabbitmq.ctl("set_disk_free_limit", "50MB")
+    try:
+        scene.until(lambda: _is_still(scene), "publishers blocked")
+    finally:
+        scene.servers.rabbitmq.ctl("set_disk_free_limit", "50MB")
     scene.until(lambda: scene.ledger.acknowledged > seen + 100, "publishers let go")
 
 
@@ -313,12 +319,16 @@ def dead_letter_queue_deleted(scene: Scene) -> None:
 
 
 @case()
-def channel_closed_by_the_broker(scene: Scene) -> None:
-    """The broker closes every connection of the processor, as an operator may, three times."""
+def connections_closed_by_an_operator(scene: Scene) -> None:
+    """Every connection of the processor is closed at the broker, three times."""
     for _ in range(3):
+        closed = 0
         for connection in scene.broker.api("GET", "/connections"):
             if str(connection.get("user_provided_name", "")).startswith("steam "):
                 scene.broker.api("DELETE", f"/connections/{_quoted(connection['name'])}")
+                closed += 1
+        if not closed:
+            scene.faults.append("no connection was there to be closed")
         scene.flow(150)
 
 

@@ -122,6 +122,8 @@ class Ledger:
             kept = min(count, crcs[crc])
             result.quarantined += kept
             result.lost += [("(bad message)", crc, 0)] * (count - kept)
+        known = {zlib.crc32(payload) for payload in self._sent.values()} | self._bad.keys()
+        result.unexpected += [("(in quarantine)", crc, 0) for crc in crcs if crc not in known]
         for identity, rows in found.items():
             payload = self._sent.get(identity)
             if payload is None:

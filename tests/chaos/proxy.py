@@ -36,7 +36,7 @@ class Proxy:
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
-        self.accepted = 0
+        self.accepted = self.too_large = 0
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, name="proxy", daemon=True).start()
@@ -129,6 +129,7 @@ class Proxy:
                 elif self.most_body is not None and _body_length(piece) > self.most_body:
                     _read_body(source, piece)
                     source.sendall(_TOO_LARGE)
+                    self.too_large += 1
                     continue
                 if self.delay_s:
                     time.sleep(self.delay_s)

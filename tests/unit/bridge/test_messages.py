@@ -188,3 +188,12 @@ def test_times_older_than_the_retention_are_refused():
         TimeBounds.at(NOW, kept).check([to_us(NOW - kept) - 1, to_us(NOW)])
 
     assert caught.value.reason is Reason.ANCIENT_TIME
+
+
+@pytest.mark.parametrize("row", ["[0,1.5e308,1]", "[0,null,-1e101]", "[0,-1.5e308,1.5e308]"])
+def test_reading_that_no_instrument_gives_is_malformed(row):
+    """Their sums would be no numbers, and a store's roll-ups of everybody would fail."""
+    body = f'{{"v":1,"b":1,"n":1,"up":1,"t":1795392000000,"ts":2,"k":["a","b"],"r":[{row}]}}'
+
+    with pytest.raises(Refused, match="none is beyond 1e\\+100"):
+        decode(Kind.DATA, body.encode())

@@ -137,3 +137,27 @@ def test_importing_the_store_imports_neither_numpy_nor_pandas():
     )
 
     assert found.stdout.strip() == "[]"
+
+
+def test_error_of_the_whole_answer_is_told():
+    """InfluxDB answers 200 with an error where a number of its answer is none."""
+    with pytest.raises(Refused, match="unsupported value"):
+        rows_of(b'{"error":"json: unsupported value: +Inf"}', Place("http://x"))
+
+
+def test_answer_that_was_cut_is_refused():
+    """A limit at the server would silently leave rows out."""
+    body = b'{"results":[{"series":[{"columns":["time"],"values":[[1]],"partial":true}]}]}'
+
+    with pytest.raises(Misconfigured, match="max-row-limit"):
+        rows_of(body, Place("http://x"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"), [("inf", None), ("nan", None), ("86400", 300.0), ("2", 2.0), ("-1", 0.0)]
+)
+def test_wait_that_the_server_asks_for_is_bounded(asked, waited):
+    """A store that is well again is not left for a day, and a wait is a number."""
+    error = status_error(503, b"", Place("http://x"), asked)
+
+    assert error.retry_after_s == waited
