@@ -40,7 +40,7 @@ resource "digitalocean_kubernetes_cluster" "this" {
   }
 
   lifecycle {
-    # Patches come by themselves.
+    # Patches come by themselves, on Sundays; a minor version is a decision (README).
     ignore_changes = [version]
   }
 }

@@ -18,9 +18,10 @@ variable "region" {
 }
 
 variable "kubernetes_version_prefix" {
-  description = "Minor version of Kubernetes, with a full stop at its end; the newest patch of it is taken."
+  description = "Minor version of Kubernetes that a new cluster starts with, with a full stop at its end (`doctl kubernetes options versions` tells which there are); the newest patch of it is taken."
   type        = string
   default     = "1.34."
+  nullable    = false
   validation {
     condition     = can(regex("^1\\.[0-9]{2}\\.$", var.kubernetes_version_prefix))
     error_message = "kubernetes_version_prefix: such as 1.34. (with the full stop, or 1.3 would be 1.30 to 1.39)."

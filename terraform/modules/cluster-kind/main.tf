@@ -9,14 +9,6 @@ resource "kind_cluster" "this" {
 
     node {
       role = "control-plane"
-      dynamic "extra_port_mappings" {
-        for_each = var.mqtt_port == null ? [] : [var.mqtt_port]
-        content {
-          container_port = 31883
-          host_port      = extra_port_mappings.value
-          listen_address = "127.0.0.1"
-        }
-      }
     }
 
     dynamic "node" {

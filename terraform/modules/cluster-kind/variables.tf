@@ -22,14 +22,8 @@ variable "node_image" {
   description = "Image of the nodes, such as kindest/node:v1.34.0; null for the provider's own."
   type        = string
   default     = null
-}
-
-variable "mqtt_port" {
-  description = "Port of this machine at which node port 31883 is reached; null for none."
-  type        = number
-  default     = null
   validation {
-    condition     = var.mqtt_port == null ? true : var.mqtt_port >= 1024 && var.mqtt_port <= 65535
-    error_message = "mqtt_port: 1024 to 65535."
+    condition     = var.node_image == null || can(regex("^[^ :@]+(/[^ :@]+)*(:[^ :@/]+|@sha256:[0-9a-f]{64})+$", var.node_image))
+    error_message = "node_image: with a tag or digest, such as kindest/node:v1.34.0."
   }
 }

@@ -10,5 +10,5 @@ output "k3s_config" {
 
 output "kubeconfig_command" {
   description = "Brings the kubeconfig to this machine."
-  value       = "ssh steam@${var.hostname} sudo cat /etc/rancher/k3s/k3s.yaml | sed 's/127.0.0.1/${var.hostname}/' > kubeconfig"
+  value       = "(umask 077; ssh steam@${var.hostname} sudo cat /etc/rancher/k3s/k3s.yaml | sed 's/127.0.0.1/${var.hostname}/' > kubeconfig)"
 }

@@ -31,6 +31,10 @@ variable "tls_names" {
   description = "Further names and addresses under which the Kubernetes API is reached."
   type        = list(string)
   default     = []
+  validation {
+    condition     = alltrue([for name in var.tls_names : can(regex("^[A-Za-z0-9]([-.:A-Za-z0-9]*[A-Za-z0-9])?$", name))])
+    error_message = "tls_names: names and addresses, such as steam.local or 192.0.2.7."
+  }
 }
 
 variable "service_load_balancer" {

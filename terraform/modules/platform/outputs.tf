@@ -1,6 +1,6 @@
 output "namespace" {
   description = "Where everything runs."
-  value       = kubernetes_namespace_v1.this.metadata[0].name
+  value       = local.namespace
 }
 
 output "broker_secret" {

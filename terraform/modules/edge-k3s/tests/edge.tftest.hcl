@@ -54,3 +54,9 @@ run "hostname_is_a_name" {
   variables { hostname = "Caldeira 1" }
   expect_failures = [var.hostname]
 }
+
+run "names_are_names" {
+  command = plan
+  variables { tls_names = ["https://steam.local/"] }
+  expect_failures = [var.tls_names]
+}

@@ -10,6 +10,12 @@ variable "region" {
   type        = string
 }
 
+variable "kubernetes_version_prefix" {
+  description = "Minor version that a new cluster starts with, such as 1.34. with its full stop; null for the module's."
+  type        = string
+  default     = null
+}
+
 variable "nodes" {
   description = "Size of a node, and how many there are at least and at most."
   type        = object({ size = optional(string), minimum = optional(number), maximum = optional(number) })
@@ -25,10 +31,11 @@ variable "api_addresses" {
 provider "digitalocean" {}
 
 module "cluster" {
-  source        = "../../../modules/cluster-doks"
-  region        = var.region
-  nodes         = var.nodes
-  api_addresses = var.api_addresses
+  source                    = "../../../modules/cluster-doks"
+  region                    = var.region
+  kubernetes_version_prefix = var.kubernetes_version_prefix
+  nodes                     = var.nodes
+  api_addresses             = var.api_addresses
 }
 
 output "cluster" {

@@ -10,6 +10,10 @@ terraform {
 variable "plant_file" {
   description = "Path of plant.yaml."
   type        = string
+  validation {
+    condition     = try(fileexists(var.plant_file), false)
+    error_message = "plant_file: there is no such file."
+  }
 }
 
 variable "image" {
@@ -49,14 +53,38 @@ variable "notifications_existing_secret" {
 }
 
 variable "secrets_revision" {
-  description = "Raise it by one for new passwords."
+  description = "Raise it by one for new passwords of the broker's accounts."
   type        = number
   default     = 1
 }
 
+variable "create_namespace" {
+  description = "Make the namespace steam; false where it is there, with Secrets of yours."
+  type        = bool
+  default     = true
+}
+
+variable "broker_existing_secret" {
+  description = "A Secret with the broker's passwords, instead of generated ones."
+  type        = string
+  default     = ""
+}
+
+variable "influxdb_existing_secret" {
+  description = "A Secret with InfluxDB's admin-password and token, instead of generated ones."
+  type        = string
+  default     = ""
+}
+
+variable "cluster_state" {
+  description = "Where the state of 10-cluster is: a backend and its configuration."
+  type        = object({ backend = string, config = any })
+  default     = { backend = "local", config = { path = "../10-cluster/terraform.tfstate" } }
+}
+
 data "terraform_remote_state" "cluster" {
-  backend = "local"
-  config  = { path = "${path.module}/../10-cluster/terraform.tfstate" }
+  backend = var.cluster_state.backend
+  config  = var.cluster_state.config
 }
 
 locals {
@@ -90,15 +118,19 @@ provider "helm" {
 module "platform" {
   source                        = "../../../modules/platform"
   charts                        = "${path.module}/../../../../infra/charts"
+  values_folder                 = "${path.module}/../../../../infra/values/cloud"
   plant                         = file(var.plant_file)
   image                         = var.image
   settings                      = var.settings
   notifications_existing_secret = var.notifications_existing_secret
   secrets_revision              = var.secrets_revision
-  broker                        = { replicas = 3, storage = "20Gi" }
-  influxdb                      = { storage = "200Gi" }
+  create_namespace              = var.create_namespace
+  broker_existing_secret        = var.broker_existing_secret
+  influxdb_existing_secret      = var.influxdb_existing_secret
+  broker                        = { replicas = 3 }
   mqtt                          = { load_balancer = var.mqtt_tls_secret != "", tls_secret = var.mqtt_tls_secret }
-  panel                         = { replicas = 2, host = var.panel_host, tls_secret = var.panel_tls_secret }
+  panel                         = { host = var.panel_host, tls_secret = var.panel_tls_secret }
+  metrics_server                = { install = true }
   node_count                    = local.cluster.node_count
 }
 

@@ -16,6 +16,10 @@ variable "kubeconfig" {
 variable "plant_file" {
   description = "Path of plant.yaml."
   type        = string
+  validation {
+    condition     = try(fileexists(var.plant_file), false)
+    error_message = "plant_file: there is no such file."
+  }
 }
 
 variable "image" {
@@ -36,6 +40,48 @@ variable "settings" {
   default     = {}
 }
 
+variable "panel_host" {
+  description = "Name under which browsers reach the dashboard; empty: port-forward only."
+  type        = string
+  default     = ""
+}
+
+variable "panel_tls_secret" {
+  description = "A Secret with the certificate for that name."
+  type        = string
+  default     = ""
+}
+
+variable "notifications_existing_secret" {
+  description = "A Secret with the addresses that settings.notifications names."
+  type        = string
+  default     = ""
+}
+
+variable "secrets_revision" {
+  description = "Raise it by one for new passwords of the broker's accounts."
+  type        = number
+  default     = 1
+}
+
+variable "create_namespace" {
+  description = "Make the namespace steam; false where it is there, with Secrets of yours."
+  type        = bool
+  default     = true
+}
+
+variable "broker_existing_secret" {
+  description = "A Secret with the broker's passwords, instead of generated ones."
+  type        = string
+  default     = ""
+}
+
+variable "influxdb_existing_secret" {
+  description = "A Secret with InfluxDB's admin-password and token, instead of generated ones."
+  type        = string
+  default     = ""
+}
+
 provider "kubernetes" {
   config_path = var.kubeconfig
 }
@@ -45,16 +91,20 @@ provider "helm" {
 }
 
 module "platform" {
-  source      = "../../../modules/platform"
-  charts      = "${path.module}/../../../../infra/charts"
-  plant       = file(var.plant_file)
-  image       = var.image
-  settings    = var.settings
-  broker      = { storage = "8Gi", storage_class_name = "local-path" }
-  influxdb    = { storage = "32Gi", storage_class_name = "local-path" }
-  mqtt        = { load_balancer = var.mqtt_tls_secret != "", tls_secret = var.mqtt_tls_secret }
-  autoscaling = { maximum = 2 }
-  node_count  = 1
+  source                        = "../../../modules/platform"
+  charts                        = "${path.module}/../../../../infra/charts"
+  values_folder                 = "${path.module}/../../../../infra/values/edge"
+  plant                         = file(var.plant_file)
+  image                         = var.image
+  settings                      = var.settings
+  notifications_existing_secret = var.notifications_existing_secret
+  secrets_revision              = var.secrets_revision
+  create_namespace              = var.create_namespace
+  broker_existing_secret        = var.broker_existing_secret
+  influxdb_existing_secret      = var.influxdb_existing_secret
+  panel                         = { host = var.panel_host, tls_secret = var.panel_tls_secret }
+  mqtt                          = { load_balancer = var.mqtt_tls_secret != "", tls_secret = var.mqtt_tls_secret }
+  node_count                    = 1
 }
 
 output "dashboard" {

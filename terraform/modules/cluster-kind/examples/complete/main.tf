@@ -3,8 +3,7 @@ terraform {
 }
 
 module "cluster" {
-  source    = "../.."
-  name      = "steam"
-  workers   = 2
-  mqtt_port = 1883
+  source  = "../.."
+  name    = "steam"
+  workers = 2
 }

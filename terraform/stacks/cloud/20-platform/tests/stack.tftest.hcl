@@ -10,6 +10,12 @@ variables {
   plant_file = "../../../../steam/demo_plant.yaml"
 }
 
+run "plant_is_there" {
+  command = plan
+  variables { plant_file = "/nowhere/plant.yaml" }
+  expect_failures = [var.plant_file]
+}
+
 run "plans" {
   command = plan
   variables {
