@@ -11,8 +11,8 @@ PATIENCE_MS = 20_000
 _REMOTE = {"http", "https", "ws", "wss"}
 
 _OVERTAKEN = re.compile(r"reference p\d+ isn't known")
-"""Bokeh's words where a patch overtakes the document of a page that is just being reloaded: seen on a
-busy machine only, and the page is whole afterwards, as the tests go on to show."""
+"""Bokeh's words where a patch that was sent before a page took its document is applied after it: the
+document holds its effect already. Seen on reloads on a busy machine."""
 
 
 class Watch:
