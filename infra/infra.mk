@@ -5,13 +5,16 @@ TAG ?= $(shell git describe --tags --always 2>/dev/null || echo dev)
 BASE ?= docker.io/library/python:3.13-slim-bookworm
 IMAGES := processor panel producer jobs
 NAMESPACE ?= steam
-TARGET ?= local
-PLANT ?= steam/demo_plant.yaml
+TARGET ?=
+PLANT ?=
 ACCOUNT ?= steam-accounts
 KUBECTL := kubectl --namespace $(NAMESPACE)
 HELM := helm --namespace $(NAMESPACE)
 COMPOSE ?= docker compose
 CHARTS := infra/charts
+BROKER_ARGS ?=
+INFLUXDB_ARGS ?=
+STEAM_ARGS ?=
 BUILD = DOCKER_BUILDKIT=1 docker build --file infra/docker/Dockerfile --build-arg BASE=$(BASE) \
     --build-arg VERSION=$(TAG) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) $(BUILD_ARGS)
 
@@ -37,15 +40,20 @@ down: ## Stop what `make up` started; data and secrets stay
 logs: ## Follow the logs of what `make up` started
 	@cd infra/compose && REGISTRY=$(REGISTRY) TAG=$(TAG) COMPOSE_PROFILES=sim $(COMPOSE) logs --follow --tail 50
 
-.PHONY: deploy upgrade
-deploy upgrade: ## Install or upgrade broker, database and Steam, dashboard included, on Kubernetes (TARGET=local|edge|cloud, PLANT)
-	@kubectl create namespace $(NAMESPACE) --dry-run=client --output yaml | kubectl apply --filename - >/dev/null
-	@kubectl label --overwrite namespace $(NAMESPACE) pod-security.kubernetes.io/enforce=restricted >/dev/null
-	@$(HELM) upgrade --install steam-broker $(CHARTS)/steam-broker --values infra/values/$(TARGET)/steam-broker.yaml \
-	    --set tools.image.registry=$(REGISTRY) --set tools.image.tag=$(TAG) $(ARGS)
-	@$(HELM) upgrade --install steam-influxdb $(CHARTS)/steam-influxdb --values infra/values/$(TARGET)/steam-influxdb.yaml $(ARGS)
-	@$(HELM) upgrade --install steam $(CHARTS)/steam --values infra/values/$(TARGET)/steam.yaml --set-file plant=$(PLANT) \
-	    --set image.registry=$(REGISTRY) --set image.tag=$(TAG) $(ARGS)
+DEPLOY = NAMESPACE=$(NAMESPACE) REGISTRY=$(REGISTRY) TAG=$(TAG) TARGET=$(TARGET) PLANT=$(PLANT) ARGS="$(ARGS)" \
+    BROKER_ARGS="$(BROKER_ARGS)" INFLUXDB_ARGS="$(INFLUXDB_ARGS)" STEAM_ARGS="$(STEAM_ARGS)" infra/deploy
+
+.PHONY: deploy
+deploy: ## Install broker, database and Steam, dashboard included, on Kubernetes (TARGET=local|edge|cloud PLANT=plant.yaml)
+	@$(DEPLOY) install
+
+.PHONY: upgrade
+upgrade: ## Upgrade what is installed; every value stays (TAG, and PLANT where it is given)
+	@$(DEPLOY) upgrade
+
+.PHONY: restore
+restore: ## Bring a backup of the cluster's volume back into an empty database (FILE)
+	@NAMESPACE=$(NAMESPACE) infra/restore $(FILE)
 
 .PHONY: uninstall
 uninstall: ## Remove the three releases; volumes and passwords stay

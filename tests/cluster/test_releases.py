@@ -45,7 +45,7 @@ def drive(cluster, goal, *, cpu_m, memory_mi, within_s):
 
 
 def test_autoscaler_goes_from_one_to_four_and_back(installed):
-    """1 -> 2 at once, 2 -> 4 a minute later, 4 -> 1 in one step after a minute of low load."""
+    """1 -> 2 at once, 2 -> 4 a minute later, down to 1 after a minute of low load each step."""
     cluster = installed
     begun = time.monotonic()
 

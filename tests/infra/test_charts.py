@@ -110,6 +110,22 @@ def test_broker_starts_with_the_configuration_that_is_tested():
     assert copy.read_bytes() == (ROOT / "bridge" / "rabbitmq" / "rabbitmq.conf").read_bytes()
 
 
+@pytest.mark.parametrize("chart", CHART_NAMES)
+def test_chart_has_a_helm_test_outside_of_what_it_asks(chart):
+    """`helm test` runs something, and no Service or policy of its own release takes it for the server."""
+    documents = rendered(chart)
+    tests = [
+        each
+        for each in documents
+        if "test" in each["metadata"].get("annotations", {}).get("helm.sh/hook", "")
+    ]
+    assert len(tests) == 1
+    if chart != "steam":
+        labels = tests[0]["metadata"]["labels"].items()
+        for service in of_kind(documents, "Service"):
+            assert not set(service["spec"]["selector"].items()) <= set(labels)
+
+
 def test_no_chart_names_an_image_of_bitnami():
     """Their versioned images are gone."""
     for chart in CHART_NAMES:
