@@ -5,14 +5,11 @@ from typing import Protocol
 
 from bridge.records import Batch, RollUp
 
-SLICE_US = 600_000_000
-"""A backup asks for ten minutes at a time: 50 boilers at 1 Hz are 30,000 rows."""
-
 
 class Archive(Protocol):
     """Everything that a store holds, in spans of time; raises StoreError as the store does.
 
-    `Store.write` takes the batches of `records` back; writing them again changes nothing.
+    What `write` and `write_windows` take may be written again, and changes nothing then.
     """
 
     def span(self) -> tuple[int, int] | None:
@@ -24,14 +21,8 @@ class Archive(Protocol):
     def windows(self, start_us: int, end_us: int) -> Iterator[RollUp]:
         """The windows of every tier that start in a span."""
 
+    def write(self, batches: list[Batch]) -> None:
+        """Store several batches at once, each as `Store.write` does: one flush to the disk."""
+
     def write_windows(self, windows: list[RollUp]) -> None:
         """Store windows, each over the one that was there."""
-
-
-def slices(start_us: int, end_us: int) -> Iterator[tuple[int, int]]:
-    """A span in slices of at most SLICE_US, on its whole multiples."""
-    low = start_us
-    while low < end_us:
-        high = min((low // SLICE_US + 1) * SLICE_US, end_us)
-        yield low, high
-        low = high

@@ -15,10 +15,12 @@ from bridge.series import (
     RAW,
     ROLL_UPS,
     ROLLUP,
+    encode_events,
+    encode_raw,
     encode_roll_ups,
 )
 from store import influx_select as select
-from store.archive import slices
+from store.errors import Refused
 from store.influx_answers import Row
 
 Query = Callable[[str, str, dict[str, object]], list[list[Row]]]
@@ -33,6 +35,9 @@ _PLACES = (
     *((ROLLUP, measurement) for measurement in ROLL_UPS.values()),
 )
 _ROWS_A_BATCH = 1_000
+_PAGE = 10_000
+_PAGE_OF_STATUSES = 1_000
+"""A status may be 64 KiB long, a row some 300 bytes."""
 
 
 class InfluxArchive:
@@ -53,44 +58,77 @@ class InfluxArchive:
 
     def records(self, start_us: int, end_us: int) -> Iterator[Batch]:
         """Rows by their batch_id, then all else, each in batches of its own."""
-        for row in self._points(EVENTS, ALARM_EVENT, start_us, end_us):
+        span = (start_us, end_us)
+        for row in self._points(EVENTS, ALARM_EVENT, *span):
             yield Batch(batch_id="", alarm_events=[select.record_of(AlarmEvent, row)])
-        for low, high in self._filled(RAW, BOILER, start_us, end_us):
-            rows = sorted(self._points(RAW, BOILER, low, high), key=_batch_id)
-            for batch_id, together in groupby(rows, _batch_id):
+        for page in self._pages(RAW, BOILER, *span):
+            for batch_id, together in groupby(sorted(page, key=_batch_id), _batch_id):
                 found = [select.row_record(row) for row in together]
                 for first in range(0, len(found), _ROWS_A_BATCH):
                     yield Batch(batch_id=batch_id, rows=found[first : first + _ROWS_A_BATCH])
-        for row in self._points(RAW, DEVICE_STATUS, start_us, end_us):
+        for row in self._points(RAW, DEVICE_STATUS, *span):
             yield Batch(batch_id=_batch_id(row), statuses=[select.record_of(DeviceStatus, row)])
-        for row in self._points(RAW, INSIGHT, start_us, end_us):
+        for row in self._points(RAW, INSIGHT, *span):
             yield Batch(batch_id=_batch_id(row), insights=[select.record_of(Insight, row)])
-        for row in self._points(RAW, BATCH, start_us, end_us):
+        for row in self._points(RAW, BATCH, *span):
             yield Batch(batch_id=_batch_id(row), summary=select.record_of(BatchSummary, row))
 
     def windows(self, start_us: int, end_us: int) -> Iterator[RollUp]:
         """The windows of every tier that start in a span."""
         for width_us, measurement in ROLL_UPS.items():
-            for low, high in self._filled(ROLLUP, measurement, start_us, end_us):
-                for row in self._points(ROLLUP, measurement, low, high):
-                    yield select.stored_window(row, width_us)
+            for row in self._points(ROLLUP, measurement, start_us, end_us):
+                yield select.stored_window(row, width_us)
+
+    def write(self, batches: list[Batch]) -> None:
+        """Store several batches at once: alarm events, then all else, each in one request."""
+        try:
+            events = b"".join(encode_events(batch.alarm_events) for batch in batches)
+            raw = b"".join(encode_raw(batch) for batch in batches)
+        except ValueError as error:
+            raise Refused(
+                f"a record cannot be written as line protocol: {error}", str(error)
+            ) from error
+        if events:
+            self._write(EVENTS, events)
+        if raw:
+            self._write(RAW, raw)
 
     def write_windows(self, windows: list[RollUp]) -> None:
         """Store windows, each over the one that was there."""
         if windows:
             self._write(ROLLUP, encode_roll_ups(windows))
 
-    def _filled(
-        self, policy: str, measurement: str, start_us: int, end_us: int
-    ) -> Iterator[tuple[int, int]]:
-        """The span in slices; none where a look says that there is nothing in all of it."""
-        params = select.span(start_us, end_us)
-        (found,) = self._query(policy, select.points(measurement, limit=1), params)
-        if found:
-            yield from slices(start_us, end_us)
+    def _points(self, policy: str, measurement: str, start_us: int, end_us: int) -> Iterator[Row]:
+        for page in self._pages(policy, measurement, start_us, end_us):
+            yield from page
 
-    def _points(self, policy: str, measurement: str, start_us: int, end_us: int) -> list[Row]:
-        (rows,) = self._query(policy, select.points(measurement), select.span(start_us, end_us))
+    def _pages(
+        self, policy: str, measurement: str, start_us: int, end_us: int
+    ) -> Iterator[list[Row]]:
+        """The points of a span, oldest first, so many at a time as memory holds with ease.
+
+        InfluxDB cuts points of one time in no particular order: a page ends before its last time.
+        """
+        most = _PAGE_OF_STATUSES if measurement == DEVICE_STATUS else _PAGE
+        low = start_us
+        while True:
+            page = self._asked(policy, measurement, low, end_us, most)
+            if len(page) < most:
+                yield page
+                return
+            last = select.whole(page[-1]["time"])
+            if select.whole(page[0]["time"]) == last:
+                yield self._asked(policy, measurement, last, last + 1, 0)
+                low = last + 1
+            else:
+                yield [row for row in page if row["time"] != last]
+                low = last
+
+    def _asked(
+        self, policy: str, measurement: str, start_us: int, end_us: int, limit: int
+    ) -> list[Row]:
+        params = select.span(start_us, end_us)
+        (rows,) = self._query(policy, select.points(measurement, limit=limit), params)
         return rows
 
 

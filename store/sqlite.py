@@ -12,15 +12,11 @@ from bridge.records import AlarmEvent, AlarmState, Batch, BatchSummary, DeviceSt
 from bridge.series import EVENTS, RAW, ROLLUP
 from store.port import LATEST_WITHIN_US, BatchMinute, Reading, Retention, Series, minutes_of
 from store.sqlite_archive import SqliteArchive
+from store.sqlite_batches import write_batch
 from store.sqlite_file import SqliteFile
 from store.sqlite_range import SqliteRange, layouts_of, places, series_of, write_roll_ups
-from store.sqlite_rows import StoredRow, write_rows
-from store.sqlite_tables import (
-    cells,
-    columns,
-    record_of,
-    upsert,
-)
+from store.sqlite_rows import StoredRow
+from store.sqlite_tables import columns, record_of
 from store.tiers import ranged
 
 _PRUNE_ROWS = 5_000
@@ -118,12 +114,7 @@ class SqliteStore:
         """Store the batch in one transaction, on the disk before this returns."""
         connection = self._file.connection()
         with self._file.transaction(connection):
-            write_rows(connection, batch.rows, batch.batch_id)
-            _write_records(connection, batch.statuses)
-            _write_records(connection, batch.alarm_events)
-            _write_records(connection, batch.insights)
-            if batch.summary is not None:
-                _write_records(connection, [batch.summary])
+            write_batch(connection, batch)
 
     def latest(self, site: str, boiler: str) -> dict[str, Reading]:
         """The newest value of each metric of a boiler (at most a day old)."""
@@ -241,11 +232,6 @@ class SqliteStore:
                 values,
             ).fetchall()
         return [record_of(kind, stored) for stored in found]
-
-
-def _write_records(connection: sqlite3.Connection, records: list[_S]) -> None:
-    if records:
-        connection.executemany(upsert(type(records[0])), map(cells, records))
 
 
 def _set_retention(connection: sqlite3.Connection, retention: Retention) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from bridge.records import AlarmEvent, Batch, BatchSummary, DeviceStatus, Insight, RollUp, Rows
+from store.sqlite_batches import write_batch
 from store.sqlite_file import SqliteFile
 from store.sqlite_range import layouts_of, window_of, write_roll_ups
 from store.sqlite_rows import StoredRow
@@ -63,6 +64,13 @@ class SqliteArchive:
                 _WINDOWS, (start_us, end_us)
             ):
                 yield window_of(site, boiler, width_us, at_us, layouts[layout], packed)
+
+    def write(self, batches: list[Batch]) -> None:
+        """Store several batches in one transaction."""
+        connection = self._file.connection()
+        with self._file.transaction(connection):
+            for batch in batches:
+                write_batch(connection, batch)
 
     def write_windows(self, windows: list[RollUp]) -> None:
         """Store windows, each over the one that was there."""

@@ -142,24 +142,61 @@ def verify(events: Iterable[AlarmEvent]) -> list[str]:
     names an earlier event, or none, as the one before it. Its writer took over while the
     records could not be read, or while some were still on their way to the store.
     """
-    chains: dict[str, list[AlarmEvent]] = {}
+    chains = Chains()
     for event in events:
-        chains.setdefault(event.boiler, []).append(event)
-    faults: list[str] = []
-    for boiler in sorted(chains):
-        faults += _chain_faults(boiler, sorted(chains[boiler], key=lambda event: event.n))
-    return faults
+        chains.add(event)
+    return chains.faults()
 
 
-def _chain_faults(boiler: str, chain: list[AlarmEvent]) -> list[str]:
+class _Link(msgspec.Struct, frozen=True, gc=False):
+    """What of an event its chain is checked by."""
+
+    n: int
+    prev: str
+    hash: str
+    named: bool
+    whole: bool
+
+
+class Chains:
+    """The chains of events given one by one, in any order; keeps a few bytes of each event."""
+
+    def __init__(self) -> None:
+        self._chains: dict[str, list[_Link]] = {}
+
+    def add(self, event: AlarmEvent) -> None:
+        """Take an event."""
+        link = _Link(
+            event.n,
+            event.prev,
+            event.hash,
+            named=event.id == _id_of(event),
+            whole=event.hash == chain_hash(event),
+        )
+        self._chains.setdefault(event.boiler, []).append(link)
+
+    def holds(self, boiler: str, n: int, hash_: str) -> bool:
+        """Whether the event of that number and hash was given."""
+        return any(link.n == n and link.hash == hash_ for link in self._chains.get(boiler, []))
+
+    def faults(self) -> list[str]:
+        """What `verify` says of them."""
+        return [
+            fault
+            for boiler in sorted(self._chains)
+            for fault in _chain_faults(boiler, sorted(self._chains[boiler], key=lambda it: it.n))
+        ]
+
+
+def _chain_faults(boiler: str, chain: list[_Link]) -> list[str]:
     faults = []
     if chain[0].n == 1 and chain[0].prev:
         faults.append(f"{boiler}: event 1 names an event before it")
     earlier = {""}
     for before, event in zip([None, *chain], chain, strict=False):
-        if event.id != _id_of(event):
+        if not event.named:
             faults.append(f"{boiler}: event {event.n} does not carry its own identity")
-        if event.hash != chain_hash(event):
+        if not event.whole:
             faults.append(f"{boiler}: event {event.n} was changed after it was recorded")
         if before is not None and event.n == before.n:
             faults.append(f"{boiler}: event {event.n} is there twice")
@@ -169,7 +206,7 @@ def _chain_faults(boiler: str, chain: list[AlarmEvent]) -> list[str]:
     return faults
 
 
-def _break(before: AlarmEvent, event: AlarmEvent, earlier: set[str]) -> str:
+def _break(before: _Link, event: _Link, earlier: set[str]) -> str:
     """What is between two events of which the second does not name the first."""
     if event.n == before.n + 1:
         return f"event {event.n} does not follow event {before.n}"

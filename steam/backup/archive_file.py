@@ -3,27 +3,27 @@
 import gzip
 import hashlib
 import io
-import os
+import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from bridge.records import Batch, RollUp
 from steam.backup.digest import Sum
+from steam.backup.fault import BackupFault
+from steam.backup.new_file import new_file
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 _LENGTH_BYTES = 4
 _LEVEL = 3
 _DATA = "data/"
-
-
-class BackupFault(Exception):
-    """A file is no backup, or a damaged one, or of another version; the text says which."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +49,10 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a backup holds; the last member of the archive."""
+    """What a backup holds; the last member of the archive.
+
+    `chain_faults` is what was wrong with the chains in the store already when it was backed up.
+    """
 
     format: int
     steam: str
@@ -58,6 +61,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     members: list[Member]
     sums: dict[str, Sum] = {}
     heads: dict[str, Head] = {}
+    chain_faults: list[str] = []
 
 
 class ArchiveWriter:
@@ -65,40 +69,32 @@ class ArchiveWriter:
 
     def __init__(self, tar: tarfile.TarFile, folder: Path) -> None:
         self._tar = tar
-        self._folder = folder
+        self.folder = folder
         self.members: list[Member] = []
 
     @classmethod
     @contextmanager
     def open(cls, path: Path) -> Iterator["ArchiveWriter"]:
         """A new archive at `path`, there and on the disk when this ends without an exception."""
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
-                    yield cls(tar, path.parent)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with (
+            new_file(path) as file,
+            tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        ):
+            yield cls(tar, path.parent)
 
     def add_text(self, name: str, content: bytes) -> None:
         """A small file as it is."""
-        self._add(name, io.BytesIO(content), len(content), hashlib.sha256(content).hexdigest())
+        self._add(name, io.BytesIO(content))
 
     def add_file(self, name: str, path: Path) -> None:
         """A file as it is."""
         with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-            self._add(name, file, path.stat().st_size, digest)
+            self._add(name, file)
 
     def add_day(self, day: str, entries: Iterable[Entry]) -> None:
         """The entries of a day; no member where there are none."""
-        with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".day.") as file:
+        # A tar names a member's size before it: the day is packed aside first.
+        with tempfile.TemporaryFile(dir=self.folder) as file:
             written = 0
             with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=_LEVEL, mtime=0) as packed:
                 for entry in entries:
@@ -107,19 +103,21 @@ class ArchiveWriter:
                     packed.write(body)
                     written += 1
             if written:
-                file.flush()
-                self.add_file(f"{_DATA}{day}.gz", Path(file.name))
+                self._add(f"{_DATA}{day}.gz", file)
 
     def end(self, manifest: Manifest) -> None:
         """Close with the manifest, which names every member before it."""
         body = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
         self.add_text(MANIFEST, body)
 
-    def _add(self, name: str, file: io.IOBase | io.BytesIO, size: int, digest: str) -> None:
+    def _add(self, name: str, file: IO[bytes]) -> None:
         info = tarfile.TarInfo(name)
-        info.size, info.mode = size, 0o600
+        info.size, info.mode = file.seek(0, io.SEEK_END), 0o600
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        file.seek(0)
         self._tar.addfile(info, file)
-        self.members.append(Member(name=name, bytes=size, sha256=digest))
+        self.members.append(Member(name=name, bytes=info.size, sha256=digest))
 
 
 class ArchiveReader:
@@ -140,12 +138,20 @@ class ArchiveReader:
                     raise self._fault(f"{member.name} was changed or damaged")
                 yield member.name
 
-    def text(self, name: str) -> bytes | None:
-        """A small file, or None where the backup has none of that name."""
-        if all(member.name != name for member in self.manifest.members):
-            return None
-        with self._opened() as tar:
-            return self._member(tar, name).read()
+    def holds(self, name: str) -> bool:
+        """Whether the backup has a file of that name."""
+        return any(member.name == name for member in self.manifest.members)
+
+    def same(self, name: str, path: Path) -> bool:
+        """Whether a file on the disk is the one in the backup."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return any((each.name, each.sha256) == (name, digest) for each in self.manifest.members)
+
+    def copy(self, name: str, path: Path) -> None:
+        """Put a file of the backup at a path: all of it or nothing."""
+        with self._opened() as tar, new_file(path) as file:
+            shutil.copyfileobj(self._member(tar, name), file)
 
     @property
     def days(self) -> list[str]:
@@ -163,7 +169,7 @@ class ArchiveReader:
                 while head := packed.read(_LENGTH_BYTES):
                     body = packed.read(int.from_bytes(head))
                     yield decoder.decode(body)
-        except (OSError, EOFError, msgspec.MsgspecError) as error:
+        except (OSError, EOFError, zlib.error, msgspec.MsgspecError) as error:
             raise self._fault(f"{name} cannot be read: {error}") from None
 
     def _manifest(self) -> Manifest:

@@ -1,6 +1,6 @@
 """Counts and checksums of records that do not depend on a store or on an order: pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
 import msgspec
@@ -28,25 +28,11 @@ class Digest:
 
     def add(self, batch: Batch) -> None:
         """Count the records of a batch."""
-        for rows in batch.rows:
-            for each in _rows(rows, batch.batch_id):
-                self._count(BOILER, each)
-        # In SQLite these keep no batch_id; who wrote them is in the record itself.
-        for measurement, records in (
-            (DEVICE_STATUS, batch.statuses),
-            (INSIGHT, batch.insights),
-            (ALARM_EVENT, batch.alarm_events),
-            (BATCH, [batch.summary] if batch.summary else []),
-        ):
-            for record in records:
-                self._count(measurement, _encode(record))
+        self._count(hashes(batch))
 
     def add_windows(self, windows: Iterable[RollUp]) -> None:
         """Count windows."""
-        for each in windows:
-            metrics = {name: list(map(float, each.metrics[name])) for name in sorted(each.metrics)}
-            place = (each.site, each.boiler, each.start_us)
-            self._count(ROLL_UPS[each.width_us], _encode((*place, metrics)))
+        self._count(window_hashes(windows))
 
     def sums(self) -> dict[str, Sum]:
         """Count and checksum of each measurement of which there is anything."""
@@ -55,17 +41,56 @@ class Digest:
             for name in sorted(self._counts)
         }
 
-    def _count(self, measurement: str, record: bytes) -> None:
-        number = int.from_bytes(blake2b(record, digest_size=_BITS // 8).digest())
-        self._counts[measurement] = self._counts.get(measurement, 0) + 1
-        self._sums[measurement] = (self._sums.get(measurement, 0) + number) % 2**_BITS
+    def _count(self, found: Iterable[tuple[str, int]]) -> None:
+        for measurement, number in found:
+            self._counts[measurement] = self._counts.get(measurement, 0) + 1
+            self._sums[measurement] = (self._sums.get(measurement, 0) + number) % 2**_BITS
+
+
+def hashes(batch: Batch) -> Iterator[tuple[str, int]]:
+    """Measurement and hash of each record of a batch."""
+    for rows in batch.rows:
+        for each in _rows(rows, batch.batch_id):
+            yield BOILER, _hash(each)
+    # In SQLite these keep no batch_id; who wrote them is in the record itself.
+    for measurement, records in (
+        (DEVICE_STATUS, batch.statuses),
+        (INSIGHT, batch.insights),
+        (ALARM_EVENT, batch.alarm_events),
+        (BATCH, [batch.summary] if batch.summary else []),
+    ):
+        for record in records:
+            yield measurement, _hash(_encode(record))
+
+
+def window_hashes(windows: Iterable[RollUp]) -> Iterator[tuple[str, int]]:
+    """Measurement and hash of each window."""
+    for each in windows:
+        metrics = {
+            name: [_number(it) for it in each.metrics[name]] for name in sorted(each.metrics)
+        }
+        place = (each.site, each.boiler, each.start_us)
+        yield ROLL_UPS[each.width_us], _hash(_encode((*place, metrics)))
+
+
+def _hash(record: bytes) -> int:
+    return int.from_bytes(blake2b(record, digest_size=_BITS // 8).digest())
+
+
+def _number(value: float) -> float:
+    """The value as every store gives it: InfluxQL tells no minus zero from zero."""
+    return value + 0.0
 
 
 def _rows(rows: Rows, batch_id: str) -> Iterable[bytes]:
     order = sorted(range(len(rows.metrics)), key=rows.metrics.__getitem__)
     for index, values in enumerate(rows.values):
         cells = [
-            (rows.metrics[column], values[column], rows.quality.get((index, column)))
+            (
+                rows.metrics[column],
+                None if (value := values[column]) is None else _number(value),
+                rows.quality.get((index, column)),
+            )
             for column in order
         ]
         present = [each for each in cells if each[1] is not None or each[2] is not None]

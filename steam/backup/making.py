@@ -2,15 +2,19 @@
 
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 
+import msgspec
+
 from bridge.clock import from_us, to_us
-from bridge.records import Batch, RollUp
+from bridge.records import AlarmEvent, Batch, RollUp
+from processor.alarms.journal import Chains
 from steam.backup.archive_file import FORMAT, ArchiveWriter, Entry, Head, Manifest
 from steam.backup.digest import Digest
+from steam.backup.fault import BackupFault
 from steam.settings import Settings
 from store.archive import Archive
 
@@ -23,16 +27,30 @@ _WINDOWS = 500
 
 
 class Making:
-    """Writes one backup, a day at a time; `days` tells how many there are."""
+    """Writes one backup, a day at a time; `days` tells how many there are.
+
+    `heads` are the last alarm events of each boiler when the backup begins: what is recorded
+    after them is left out, so that no chain has a gap where Steam goes on meanwhile.
+    """
 
     def __init__(
-        self, settings: Settings, config: Path, archive: Archive, heads: dict[str, Head]
+        self,
+        settings: Settings,
+        config: Path,
+        archive: Archive,
+        heads: Mapping[str, AlarmEvent],
     ) -> None:
         self._settings = settings
         self._config = config
         self._archive = archive
         self._heads = heads
         self._digest = Digest()
+        self._chains = Chains()
+
+    @property
+    def chain_faults(self) -> list[str]:
+        """What is wrong with the chains of alarm events in the store, as far as they were read."""
+        return self._chains.faults()
 
     def days(self, now: datetime) -> list[tuple[int, int]]:
         """The UTC days of which anything is stored, as spans; what comes later is left out."""
@@ -49,11 +67,12 @@ class Making:
         with ArchiveWriter.open(path) as file:
             file.add_text(SETTINGS_FILE, self._config.read_bytes())
             file.add_text(PLANT_FILE, self._settings.plant_path.read_bytes())
+            # Before the store: what moves from them into it meanwhile is then in both, not in neither.
+            self._add_side_files(file)
             for start_us, end_us in days:
                 name = from_us(start_us).date().isoformat()
                 file.add_day(name, self._entries(start_us, end_us))
                 yield name
-            self._add_side_files(file)
             file.end(
                 Manifest(
                     format=FORMAT,
@@ -62,12 +81,19 @@ class Making:
                     deployment=self._settings.deployment,
                     members=file.members,
                     sums=self._digest.sums(),
-                    heads=self._heads,
+                    heads={
+                        boiler: Head(n=event.n, hash=event.hash)
+                        for boiler, event in self._heads.items()
+                    },
+                    chain_faults=self.chain_faults,
                 )
             )
 
     def _entries(self, start_us: int, end_us: int) -> Iterator[Entry]:
         for batch in self._archive.records(start_us, end_us):
+            known = [event for event in batch.alarm_events if self._was_there(event)]
+            if len(known) < len(batch.alarm_events):
+                batch = msgspec.structs.replace(batch, alarm_events=known)  # noqa: PLW2901
             yield self._of_batch(batch)
         windows: list[RollUp] = []
         for window in self._archive.windows(start_us, end_us):
@@ -78,8 +104,15 @@ class Making:
         if windows:
             yield self._of_windows(windows)
 
+    def _was_there(self, event: AlarmEvent) -> bool:
+        """Whether an event had been recorded when the backup began."""
+        head = self._heads.get(event.boiler)
+        return head is not None and event.recorded_at_us <= head.recorded_at_us
+
     def _of_batch(self, batch: Batch) -> Entry:
         self._digest.add(batch)
+        for event in batch.alarm_events:
+            self._chains.add(event)
         return Entry(batch=batch)
 
     def _of_windows(self, windows: list[RollUp]) -> Entry:
@@ -90,7 +123,7 @@ class Making:
         for name in SIDE_FILES if self._settings.deployment == "embedded" else ():
             path = self._settings.data_path / name
             if path.exists():
-                with tempfile.TemporaryDirectory() as folder:
+                with tempfile.TemporaryDirectory(dir=file.folder) as folder:
                     copy = Path(folder) / name
                     _copy_database(path, copy)
                     file.add_file(f"files/{name}", copy)
@@ -101,6 +134,8 @@ def _copy_database(path: Path, copy: Path) -> None:
     source, target = sqlite3.connect(path), sqlite3.connect(copy)
     try:
         source.backup(target)
+    except sqlite3.Error as error:
+        raise BackupFault(f"{path} cannot be copied to {copy.parent.parent}: {error}") from None
     finally:
         source.close()
         target.close()

@@ -1,16 +1,22 @@
 """`steam backup`: everything that Steam holds, in one file."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import msgspec
 import typer
 from rich.progress import Progress
 
 from bridge.clock import utc_now
-from steam.backup.archive_file import Head
+from steam.backup.fault import BackupFault
 from steam.backup.making import Making
+from steam.backup.new_file import remove_unfinished
 from steam.console import (
+    FAILED,
     WRONG_SETTINGS,
     ConfigOption,
     JsonOption,
@@ -19,6 +25,7 @@ from steam.console import (
     err,
     out,
     settings_at,
+    visible,
 )
 from steam.stores import archived_store_of
 
@@ -34,6 +41,7 @@ class Made(msgspec.Struct, frozen=True):
     bytes: int
     days: int
     removed: list[str]
+    chain_faults: list[str]
 
 
 @app.command()
@@ -51,7 +59,7 @@ def backup(
 ) -> None:
     """Write settings, plant, readings, roll-ups and alarm events to one file; Steam may run meanwhile.
 
-    It holds what is stored when its day is read. Not in it: secrets, devices' accounts, and what
+    It holds what was stored when it began. Not in it: secrets, devices' accounts, and what
     still waits in the broker.
     """
     if (file is None) == (to is None):
@@ -62,27 +70,41 @@ def backup(
     now = utc_now()
     path = file if file is not None else (to or Path()) / _NAME.format(now)
     path.parent.mkdir(parents=True, exist_ok=True)
+    if to is not None:
+        remove_unfinished(to, _PATTERN)
     store, archive = archived_store_of(settings)
     store.open()
     try:
-        heads = {
-            boiler: Head(n=event.n, hash=event.hash)
-            for boiler, event in store.alarm_heads().items()
-        }
-        making = Making(settings, config, archive, heads)
-        days = len(making.days(now))
-        with Progress(console=err, transient=True, disable=as_json) as progress:
-            task = progress.add_task("days", total=days)
-            for _ in making.write(path, now):
-                progress.advance(task)
+        making = Making(settings, config, archive, store.alarm_heads())
+        with _ending_in_order(), Progress(console=err, transient=True, disable=as_json) as progress:
+            task = progress.add_task("days", total=len(making.days(now)))
+            days = sum(1 for _ in progress.track(making.write(path, now), task_id=task))
+    except BackupFault as fault:
+        end(str(fault), FAILED)
     finally:
         store.close()
     removed = _remove_older(to, keep) if to is not None and keep is not None else []
-    size = path.stat().st_size
+    size, faults = path.stat().st_size, making.chain_faults
     if as_json:
-        typer.echo(msgspec.json.encode(Made(str(path), size, days, removed)))
-    else:
-        out.print(f"{path}: {days} days, {size / 1e6:.1f} MB", markup=False)
+        typer.echo(msgspec.json.encode(Made(str(path), size, days, removed, faults)))
+        return
+    out.print(f"{path}: {days} days, {size / 1e6:.1f} MB", markup=False)
+    for told in faults:
+        out.print(visible(f"in the store already, chain of alarm events: {told}"), markup=False)
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """On SIGTERM, as when a job is cancelled, leave through what removes unfinished files."""
+
+    def leave(number: int, _: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _remove_older(folder: Path, keep: int) -> list[str]:

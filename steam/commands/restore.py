@@ -3,21 +3,36 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 import typer
 from rich.progress import Progress
 
 from bridge.clock import utc_now
-from steam.backup.archive_file import ArchiveReader, BackupFault
+from steam.backup.archive_file import ArchiveReader, Manifest
+from steam.backup.fault import BackupFault
+from steam.backup.files import restore_files, restore_settings
+from steam.backup.oldest import Oldest
 from steam.backup.restoring import Restored, Restoring
-from steam.console import FAILED, ConfigOption, JsonOption, command, end, err, out, settings_at
+from steam.console import (
+    FAILED,
+    ConfigOption,
+    JsonOption,
+    command,
+    end,
+    err,
+    out,
+    settings_at,
+    visible,
+)
 from steam.held_folder import held
 from steam.settings import Settings
 from steam.stores import archived_store_of
 
 app = typer.Typer()
+_SHOWN = ("format", "steam", "made_at", "deployment", "sums", "heads", "chain_faults")
+_T = TypeVar("_T")
 
 
 @app.command()
@@ -36,42 +51,52 @@ def restore(
     """Bring back readings, roll-ups, alarm events and files from a backup, and compare.
 
     The file is checked whole before anything is written. Stop Steam first; settings and plant
-    that are there stay, those of the backup are put beside them.
+    that are there stay, those of the backup are put beside them. Without a steam.yaml that of
+    the backup is taken.
     """
-    settings = None if check else settings_at(config)
-    stack = ExitStack()
-    try:
-        reader = ArchiveReader(file)
-        restoring = Restoring(reader)
-        steps = len(reader.manifest.members) + len(reader.days)
-        _watch("checking", steps, restoring.check(), quiet=as_json)
-        if settings is None:
-            out.print(f"{file}: whole; made at {reader.manifest.made_at}", markup=False)
-            return
-        store, archive = archived_store_of(settings)
-        stack.enter_context(_alone(settings))
-        store.open()
+    settings = settings_at(config) if config.exists() and not check else None
+    with ExitStack() as stack:
         try:
-            store.init(settings.retention)
-            filled = archive.span() is not None
-            if filled and not into_filled:
-                end(
-                    "the store holds something already; --into-filled adds the backup to it "
-                    "(what both have is written over), or name another store",
-                    FAILED,
-                )
-            writing = restoring.write(store, archive, settings.retention, utc_now())
-            _watch("restoring", len(reader.days), writing, quiet=as_json)
-            span = archive.span()
-            differing = restoring.compare(archive, *span) if span is not None and not filled else []
-        finally:
-            store.close()
-        result = restoring.result(restoring.restore_files(settings, config), differing)
-    except BackupFault as fault:
-        end(str(fault), FAILED)
-    finally:
-        stack.close()
-    _tell(result, filled=filled, as_json=as_json)
+            reader = ArchiveReader(file)
+            restoring = Restoring(reader)
+            steps = len(reader.manifest.members) + len(reader.days)
+            _watch("checking", steps, restoring.check(), quiet=as_json)
+            if check:
+                _tell_whole(file, reader.manifest, as_json=as_json)
+                return
+            if settings is None:
+                restore_settings(reader, config)
+                settings = settings_at(config)
+            filled, differing = _restore(restoring, settings, stack, into_filled, quiet=as_json)
+            files = restore_files(reader, settings, config)
+        except BackupFault as fault:
+            end(visible(str(fault)), FAILED)
+    _tell(restoring.result(files, differing), filled=filled, as_json=as_json)
+
+
+def _restore(
+    restoring: Restoring, settings: Settings, stack: ExitStack, into_filled: bool, *, quiet: bool
+) -> tuple[bool, list[str]]:
+    """Write and compare; whether the store held something before, and what differs."""
+    store, archive = archived_store_of(settings)
+    stack.enter_context(_alone(settings))
+    store.open()
+    stack.callback(store.close)
+    store.init(settings.retention)
+    filled = archive.span() is not None
+    if filled and not into_filled:
+        end(
+            "the store holds something already; --into-filled adds the backup to it "
+            "(what both have is written over), or name another store",
+            FAILED,
+        )
+    oldest, days = Oldest(settings.retention, utc_now()), restoring.days
+    _watch("restoring", days, restoring.write(archive, oldest), quiet=quiet)
+    if filled:
+        found = _watch("comparing", days, restoring.missing(archive, oldest), quiet=quiet)
+        return filled, [fault for faults in found for fault in faults]
+    span = archive.span()
+    return filled, restoring.compare(archive, *(span or (0, 0)))
 
 
 def _alone(settings: Settings) -> AbstractContextManager[None]:
@@ -82,11 +107,18 @@ def _alone(settings: Settings) -> AbstractContextManager[None]:
     return held(settings.data_path)
 
 
-def _watch(what: str, total: int, steps: Iterator[str], *, quiet: bool) -> None:
+def _watch(what: str, total: int, steps: Iterator[_T], *, quiet: bool) -> list[_T]:
     with Progress(console=err, transient=True, disable=quiet) as progress:
-        task = progress.add_task(what, total=total)
-        for _ in steps:
-            progress.advance(task)
+        return list(progress.track(steps, task_id=progress.add_task(what, total=total)))
+
+
+def _tell_whole(file: Path, manifest: Manifest, *, as_json: bool) -> None:
+    if as_json:
+        told = msgspec.structs.asdict(manifest)
+        typer.echo(msgspec.json.encode({name: told[name] for name in _SHOWN}))
+        return
+    out.print(visible(f"{file}: whole; made at {manifest.made_at}"), markup=False)
+    _tell_chains(manifest.chain_faults)
 
 
 def _tell(result: Restored, *, filled: bool, as_json: bool) -> None:
@@ -97,8 +129,19 @@ def _tell(result: Restored, *, filled: bool, as_json: bool) -> None:
         out.print(f"restored: {told or 'nothing'}", markup=False)
         if result.left_out:
             out.print(f"{result.left_out} records are older than the store keeps them")
-        for path in result.files:
-            out.print(f"wrote {path}", markup=False)
-        out.print("not compared: the store held something before" if filled else "compared")
-    if result.differences:
-        end("not the same as the backup: " + "; ".join(result.differences), FAILED)
+        for sentence in result.files:
+            out.print(sentence, markup=False)
+        _tell_chains(result.chain_faults)
+        if filled:
+            out.print("the store held something before: run `steam rollup` for the restored days")
+    faults = [f"refused: {words}" for words in result.refused] + result.differences
+    if faults:
+        end(visible("not the same as the backup: " + "; ".join(faults)), FAILED)
+    if not as_json:
+        out.print("compared: all of it is there")
+
+
+def _tell_chains(faults: list[str]) -> None:
+    for fault in faults:
+        text = f"so in the store that was backed up, chain of alarm events: {fault}"
+        out.print(visible(text), markup=False)

@@ -4,6 +4,7 @@ import io
 import random
 import secrets
 import tarfile
+import tracemalloc
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +16,16 @@ from bridge.clock import to_us
 from bridge.records import AlarmState, Batch, Insight
 from bridge.series import ROLL_UPS
 from processor.alarms.journal import Journal, chain_hash
-from steam.backup.archive_file import ArchiveReader, BackupFault, Head
+from steam.backup.archive_file import ArchiveReader
+from steam.backup.comparing import missing_of_day
+from steam.backup.fault import BackupFault
+from steam.backup.files import restore_files
 from steam.backup.making import Making
+from steam.backup.oldest import Oldest
 from steam.backup.restoring import Restoring
 from steam.settings import load_settings
-from store.errors import Unavailable
+from store import influx_archive
+from store.errors import Refused, Unavailable
 from store.influx import InfluxStore
 from store.port import Retention
 from store.sqlite import SqliteStore
@@ -110,8 +116,7 @@ def settings_in(folder):
 
 def back_up(store, folder, name="b.tar"):
     settings = settings_in(folder)
-    heads = {b: Head(n=e.n, hash=e.hash) for b, e in store.alarm_heads().items()}
-    making = Making(settings, folder / "steam.yaml", store.archive(), heads)
+    making = Making(settings, folder / "steam.yaml", store.archive(), store.alarm_heads())
     days = list(making.write(folder / name, NOW))
     return folder / name, days
 
@@ -119,7 +124,7 @@ def back_up(store, folder, name="b.tar"):
 def restore(path, store, retention=FOR_EVER):
     restoring = Restoring(ArchiveReader(path))
     list(restoring.check())
-    list(restoring.write(store, store.archive(), retention, NOW))
+    list(restoring.write(store.archive(), Oldest(retention, NOW)))
     return restoring, restoring.compare(store.archive(), *store.archive().span())
 
 
@@ -262,18 +267,184 @@ def test_backup_whose_chain_was_cut_is_refused(made):
         check(path)
 
 
-def test_backup_with_a_changed_event_is_refused(stores, tmp_path):
-    """The chain of hashes is checked, not only the file's own checksums."""
-    store = stores("sqlite")
-    fill(store)
+def forged_in(store):
+    """The first event of the chain, changed by somebody in the store."""
     (first, *_) = sorted(chain(12), key=lambda event: event.n)
     forged = msgspec.structs.replace(first, note="nothing happened")
     assert forged.hash != chain_hash(forged)
     store.write(Batch(batch_id="x", alarm_events=[forged]))
+
+
+def test_backup_with_a_changed_event_is_refused(stores, tmp_path):
+    """The chain of hashes is checked, not only the file's own checksums."""
+    store = stores("sqlite")
+    fill(store)
+    forged_in(store)
     path, _ = back_up(store, tmp_path)
 
-    with pytest.raises(BackupFault, match="event 1 was changed after it was recorded"):
-        check(path)
+    with (
+        changed_manifest(path, chain_faults=[]) as changed,
+        pytest.raises(BackupFault, match="event 1 was changed after it was recorded"),
+    ):
+        check(changed)
+
+
+def test_backup_of_a_broken_chain_says_so_and_can_be_restored(stores, tmp_path):
+    """What was wrong in the store already is told with the backup; the rest is not lost for it."""
+    one, other = stores("sqlite"), stores("sqlite")
+    fill(one)
+    forged_in(one)
+
+    path, _ = back_up(one, tmp_path)
+    restoring, differing = restore(path, other)
+
+    told = restoring.result([], differing)
+    assert told.chain_faults == ["b1: event 1 was changed after it was recorded"]
+    assert told.differences == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_backup_leaves_out_events_recorded_after_it_began(stores, tmp_path, kind):
+    """An alarm that comes meanwhile, of whatever day, makes no gap in a chain."""
+    store = stores(kind)
+    *known, late, last = chain(12)
+    store.write(Batch(batch_id="x", alarm_events=known))
+    heads = store.alarm_heads()
+    store.write(Batch(batch_id="x", alarm_events=[last, msgspec.structs.replace(late, note="?")]))
+
+    making = Making(settings_in(tmp_path), tmp_path / "steam.yaml", store.archive(), heads)
+    list(making.write(tmp_path / "b.tar", NOW))
+
+    check(tmp_path / "b.tar")
+    manifest = ArchiveReader(tmp_path / "b.tar").manifest
+    assert manifest.sums["alarm_event"].count == 10
+    assert manifest.heads["b1"].n == 10
+    assert manifest.chain_faults == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_restore_into_a_filled_store_finds_what_is_not_there(stores, tmp_path, kind):
+    """Other records do not matter; one of the backup that is missing or different is counted."""
+    one, other = stores("sqlite"), stores(kind)
+    fill(one)
+    path, _ = back_up(one, tmp_path)
+    at_us = START + 7 * 60 * SECOND
+    other.write(Batch(batch_id="y", rows=[rows_of([[9.0, 9.0, 9.0]], [START + 77], device="x")]))
+    restoring, _ = restore(path, other)
+    oldest = Oldest(FOR_EVER, NOW)
+
+    assert list(restoring.missing(other.archive(), oldest)) == [[], [], []]
+
+    other.write(Batch(batch_id="y", rows=[rows_of([[1.0, 8.0, None]], [at_us])]))
+    assert list(restoring.missing(other.archive(), oldest)) == [
+        ["2026-11-21, boiler: 1 records are not there as in the backup"],
+        [],
+        [],
+    ]
+
+
+def test_comparing_a_large_day_in_parts_finds_the_same(stores, tmp_path):
+    """A day with more records than fit in memory is gone through several times."""
+    one, empty = stores("sqlite"), stores("sqlite")
+    fill(one)
+    path, _ = back_up(one, tmp_path)
+    reader = ArchiveReader(path)
+    entries = lambda: reader.entries("data/2026-11-22.gz")  # noqa: E731
+
+    whole = missing_of_day("2026-11-22", entries, empty.archive())
+    parts = missing_of_day("2026-11-22", entries, empty.archive(), at_once=100)
+
+    assert parts == whole
+    assert "2026-11-22, boiler: 412 records are not there as in the backup" in whole
+    assert missing_of_day("2026-11-22", entries, one.archive(), at_once=100) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_records_of_one_moment_and_many_pages_are_all_read(stores, monkeypatch, kind):
+    """More points than a page holds, more of one moment than a page holds: each exactly once."""
+    monkeypatch.setattr(influx_archive, "_PAGE", 7)
+    monkeypatch.setattr(influx_archive, "_PAGE_OF_STATUSES", 3)
+    store = stores(kind)
+    times = [START] * 9 + [START + SECOND * index for index in range(1, 30)] + [NOW_US] * 7
+    messages = [
+        rows_of([[1.5]], [at_us], metrics=("a",), device=f"d-{index}")
+        for index, at_us in enumerate(times)
+    ]
+    statuses = [status(at_us=START, device=f"d-{index}") for index in range(8)]
+    store.write(Batch(batch_id="x", rows=messages, statuses=statuses))
+
+    found = list(store.archive().records(START, NOW_US + 1))
+
+    devices = [rows.device for batch in found for rows in batch.rows]
+    assert sorted(devices) == sorted(f"d-{index}" for index in range(len(times)))
+    told = [each.device for batch in found for each in batch.statuses]
+    assert sorted(told) == sorted(f"d-{index}" for index in range(8))
+
+
+@pytest.mark.influx
+def test_minus_zero_and_whole_numbers_stay_what_they_are(stores, tmp_path):
+    """Zero with a sign, floats that are whole, codes and large whole numbers, there and back."""
+    one, other, third = stores("sqlite"), stores("influx"), stores("sqlite")
+    values = [-0.0, 8.0, 1e22, 5e-324]
+    rows = rows_of(
+        [values],
+        [START],
+        metrics=("a", "b", "c", "d"),
+        boot=2**53 + 1,
+        seq=2**62 + 1,
+        quality={(0, 1): 64},
+    )
+    said = status("diag", at_us=START, state="8", seq=None, body='"7"\n\\')
+    one.write(Batch(batch_id="1", rows=[rows], statuses=[said]))
+    span = (START, START + 1)
+
+    for source, target in ((one, other), (other, third)):
+        path, _ = back_up(source, tmp_path)
+        _, differing = restore(path, target)
+        assert differing == []
+
+    assert third.rows("mill", "b1", *span) == one.rows("mill", "b1", *span)
+    assert third.statuses(*span) == [said]
+
+
+def test_restore_goes_on_past_what_a_store_refuses(made, stores):
+    """The one record is told in the store's words, the others are written."""
+    store = stores("sqlite")
+    archive = store.archive()
+
+    class Refusing:
+        write_windows = archive.write_windows
+
+        def write(self, batches):
+            if any(batch.insights for batch in batches):
+                raise Refused("no insights here", "no")
+            archive.write(batches)
+
+    restoring = Restoring(ArchiveReader(made))
+    list(restoring.write(Refusing(), Oldest(FOR_EVER, NOW)))
+
+    assert restoring.result([], []).refused == ["no insights here"]
+    assert restoring.compare(archive, *archive.span()) == ["insight: 0 records instead of 1"]
+
+
+def test_backup_of_months_takes_the_memory_of_a_day(stores, tmp_path):
+    """Ten times the days take no more memory to back up, check, restore and compare."""
+    peaks = []
+    for days in (3, 30):
+        one, other = stores("sqlite"), stores("sqlite")
+        for day in range(days):
+            first = START - day * DAY
+            times = [first + index * 10 * SECOND for index in range(3_000)]
+            values = [[index % 97 / 8, 50.0, 3.0] for index in range(3_000)]
+            one.write(Batch(batch_id="x", rows=[rows_of(values, times)]))
+        tracemalloc.start()
+        path, _ = back_up(one, tmp_path)
+        _, differing = restore(path, other)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert differing == []
+
+    assert peaks[1] < 1.3 * peaks[0]
 
 
 def test_backup_that_fails_leaves_no_file_behind(stores, tmp_path):
@@ -315,7 +486,7 @@ def test_files_are_restored_only_where_there_are_none(made, tmp_path):
     (target / "steam.yaml").write_text("time_zone: UTC\n")
     settings = load_settings(target / "steam.yaml")
 
-    told = Restoring(ArchiveReader(made)).restore_files(settings, target / "steam.yaml")
+    told = restore_files(ArchiveReader(made), settings, target / "steam.yaml")
 
     assert [Path(each).name for each in told] == ["steam.yaml.restored", "plant.yaml"]
     assert (target / "steam.yaml").read_text() == "time_zone: UTC\n"
