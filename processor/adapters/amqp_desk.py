@@ -28,6 +28,7 @@ from processor.results import PublishFailed
 _PAUSE_S = 1.0
 _TOGETHER = 500
 _MOST_PAUSES = 20
+_MOST_PREFETCH = 65_535
 _REASONS = frozenset(reason.value for reason in Reason)
 _QUEUES = {
     Place.QUARANTINE: QueueName.QUARANTINE.value,
@@ -37,8 +38,9 @@ _QUEUES = {
 
 
 class _Kept(NamedTuple):
-    """A message in a queue: its delivery tag, what it is, and where it first was sent."""
+    """A message in a queue: its channel and delivery tag, what it is, where it first was sent."""
 
+    channel: BlockingChannel
     tag: int
     message: BadMessage
     exchange: str
@@ -76,7 +78,7 @@ class AmqpDesk:
                         each for each in _consumed(channel, place, None) if wanted(each.message)
                     )
                     for together in _chunks(kept):
-                        sent += self._send(channel, publisher, together, sent)
+                        sent += self._send(publisher, together, sent)
                         told(sent)
         finally:
             publisher.close()
@@ -88,13 +90,11 @@ class AmqpDesk:
             with self._channel() as channel:
                 for kept in _consumed(channel, place, None):
                     if kept.message.id == identity:
-                        channel.basic_ack(kept.tag)
+                        kept.channel.basic_ack(kept.tag)
                         return kept.message
         return None
 
-    def _send(
-        self, channel: BlockingChannel, publisher: AmqpPublisher, kept: list[_Kept], before: int
-    ) -> int:
+    def _send(self, publisher: AmqpPublisher, kept: list[_Kept], before: int) -> int:
         """Send and acknowledge; raises BrokerRefused where the broker does not take all."""
         try:
             refused = publisher.publish_all([_outgoing(each) for each in kept])
@@ -102,7 +102,7 @@ class AmqpDesk:
             raise BrokerUnavailable(f"{before} were sent again; the rest stays: {error}") from None
         for place, each in enumerate(kept):
             if place not in refused:
-                channel.basic_ack(each.tag)
+                each.channel.basic_ack(each.tag)
         if refused:
             sent = before + len(kept) - len(refused)
             raise BrokerRefused(
@@ -136,34 +136,53 @@ def _chosen(place: Place | None) -> list[Place]:
 
 
 def _consumed(channel: BlockingChannel, place: Place, limit: int | None) -> Iterator[_Kept]:
-    """What is in a queue, unacknowledged."""
+    """What is in a queue, unacknowledged.
+
+    A consumer has at most 65,535 messages unacknowledged (and without a limit of its own a
+    quorum queue gives it 2,000): beyond that another channel goes on.
+    """
     queue = _QUEUES[place]
     waiting = channel.queue_declare(queue, passive=True).method.message_count
     left = waiting if limit is None else min(waiting, limit)
-    if not left:
-        return
-    # Without a limit: what is delivered stays unacknowledged, and a limit would be its end.
-    channel.basic_qos(prefetch_count=0)
-    pauses = 0
+    while left:
+        most = min(left, _MOST_PREFETCH)
+        taken = 0
+        for kept in _of_channel(channel, place, most):
+            taken += 1
+            yield kept
+        left -= taken
+        if taken < most:
+            return  # Somebody else took the rest meanwhile.
+        # What came in the place of acknowledged messages goes back, for the next channel.
+        channel.cancel()
+        channel = channel.connection.channel()
+
+
+def _of_channel(channel: BlockingChannel, place: Place, most: int) -> Iterator[_Kept]:
+    """The next `most` messages of a queue on one channel; fewer where the queue has no more."""
+    queue, left, pauses = _QUEUES[place], most, 0
+    channel.basic_qos(prefetch_count=most)
     for method, properties, body in channel.consume(queue, inactivity_timeout=_PAUSE_S):
         if method is not None:
             pauses = 0
-            yield _READERS[place](method, properties, body)
+            yield _READERS[place](channel, method, properties, body)
             left -= 1
             if not left:
                 return
             continue
         pauses += 1
         if not channel.queue_declare(queue, passive=True).method.message_count:
-            return  # Somebody else took the rest meanwhile.
+            return
         if pauses == _MOST_PAUSES:
             raise BrokerUnavailable(
-                f"{left} of {waiting} messages in {queue} were not delivered within "
+                f"{left} of {most} messages in {queue} were not delivered within "
                 f"{_MOST_PAUSES * _PAUSE_S:.0f} s; nothing of these was looked at: try again"
             )
 
 
-def _quarantined(method: Basic.Deliver, properties: BasicProperties, body: bytes) -> _Kept:
+def _quarantined(
+    channel: BlockingChannel, method: Basic.Deliver, properties: BasicProperties, body: bytes
+) -> _Kept:
     headers = properties.headers or {}
     key, detail = str(headers.get(KEY_HEADER, "")), str(headers.get(DETAIL_HEADER, ""))
     told, at_us = str(headers.get(REASON_HEADER, "")), headers.get(AT_HEADER, 0)
@@ -179,10 +198,12 @@ def _quarantined(method: Basic.Deliver, properties: BasicProperties, body: bytes
     )
     # What the evaluator made came through the default exchange, by the queue's name.
     exchange = "" if key == QueueName.RESULTS else MQTT_EXCHANGE
-    return _Kept(method.delivery_tag, message, exchange)
+    return _Kept(channel, method.delivery_tag, message, exchange)
 
 
-def _unrouted(method: Basic.Deliver, _properties: BasicProperties, body: bytes) -> _Kept:
+def _unrouted(
+    channel: BlockingChannel, method: Basic.Deliver, _properties: BasicProperties, body: bytes
+) -> _Kept:
     key = str(method.routing_key or "")
     try:
         topic = parse_routing_key(key)
@@ -197,10 +218,12 @@ def _unrouted(method: Basic.Deliver, _properties: BasicProperties, body: bytes) 
         at_us=0,
         place=Place.UNROUTED,
     )
-    return _Kept(method.delivery_tag, message, MQTT_EXCHANGE)
+    return _Kept(channel, method.delivery_tag, message, MQTT_EXCHANGE)
 
 
-def _dead(method: Basic.Deliver, properties: BasicProperties, body: bytes) -> _Kept:
+def _dead(
+    channel: BlockingChannel, method: Basic.Deliver, properties: BasicProperties, body: bytes
+) -> _Kept:
     """A dead letter, as its first `x-death` header tells of it."""
     deaths = (properties.headers or {}).get("x-death") or [{}]
     death = deaths[0]
@@ -214,7 +237,7 @@ def _dead(method: Basic.Deliver, properties: BasicProperties, body: bytes) -> _K
         at_us=to_us(at.replace(tzinfo=UTC)) if isinstance(at, datetime) else 0,
         place=Place.DEAD,
     )
-    return _Kept(method.delivery_tag, message, str(death.get("exchange", MQTT_EXCHANGE)))
+    return _Kept(channel, method.delivery_tag, message, str(death.get("exchange", MQTT_EXCHANGE)))
 
 
 _READERS = {Place.QUARANTINE: _quarantined, Place.UNROUTED: _unrouted, Place.DEAD: _dead}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import paho.mqtt.client as mqtt
@@ -217,9 +217,9 @@ class Scene:
             lambda: self.ledger.acknowledged >= wanted, f"{messages} more PUBACKs", patience_s
         )
 
-    def until(self, reached: Callable[[], object], what: str, patience_s: float = 60.0) -> None:
-        """Wait until something is so."""
-        wait_until(reached, f"{what}\n{self.logs()}", patience_s)
+    def until(self, reached: Callable[[], Any], what: str, patience_s: float = 60.0) -> Any:
+        """Wait until something is so; what was answered."""
+        return wait_until(reached, f"{what}\n{self.logs()}", patience_s)
 
     def steady(self) -> None:
         """Wait until what is published is stored, and alarms are judged."""

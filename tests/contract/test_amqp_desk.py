@@ -197,3 +197,16 @@ def test_quarantined_message_of_another_version_is_shown(bench):
 
     assert found.reason is Reason.UNEXPECTED
     assert found.detail.startswith("of_a_newer_version")
+
+
+def test_desk_looks_at_everything_beyond_what_one_consumer_may_hold(bench, monkeypatch):
+    """Listed, found by the last one's name, and put back: all of it, over several channels."""
+    monkeypatch.setattr("processor.adapters.amqp_desk._MOST_PREFETCH", 700)
+    bench.quarantine(*(bad(number) for number in range(2_500)))
+
+    assert len(bench.desk.messages(10_000, Place.QUARANTINE)) == 2_500
+    last = bench.desk.messages(10_000, Place.QUARANTINE)[-1]
+    assert bench.desk.drop(last.id) == last
+    assert bench.desk.retry(lambda _: True) == 2_499
+
+    assert bench.desk.messages(10_000) == []
