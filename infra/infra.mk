@@ -108,4 +108,4 @@ test-infra: venv infra-tools ## Build the images and run them, check charts, com
 .PHONY: test-cluster
 test-cluster: venv infra-tools ## Install the charts on the cluster of KUBECONFIG and watch the autoscaler
 	@infra/with-cluster env STEAM_TEST_CLUSTER=1 $(RUN) -m pytest -p no:randomly --timeout 900 \
-	    tests/cluster/test_templates.py tests/cluster/test_releases.py $(ARGS)
+	    tests/cluster/test_templates.py tests/cluster/test_make.py tests/cluster/test_releases.py $(ARGS)
