@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 from bridge.clock import to_us
 from bridge.records import AlarmState, Batch, Insight
@@ -23,6 +24,8 @@ from steam.backup.files import restore_files
 from steam.backup.making import Making
 from steam.backup.oldest import Oldest
 from steam.backup.restoring import Restoring
+from steam.commands import backup as backup_command
+from steam.commands import restore as restore_command
 from steam.settings import load_settings
 from store import influx_archive
 from store.errors import Refused, Unavailable
@@ -491,3 +494,41 @@ def test_files_are_restored_only_where_there_are_none(made, tmp_path):
     assert [Path(each).name for each in told] == ["steam.yaml.restored", "plant.yaml"]
     assert (target / "steam.yaml").read_text() == "time_zone: UTC\n"
     assert "mill" in (target / "plant.yaml").read_text()
+
+
+@pytest.mark.influx
+def test_commands_on_influxdb_back_up_and_restore_into_an_empty_database(
+    influxdb, tmp_path, monkeypatch, stores
+):
+    """As typed: a backup, a refused restore into the same database, one into a new one, compared."""
+    monkeypatch.setenv("STEAM_INFLUXDB_TOKEN", influxdb.token)
+    store, other = stores("influx"), stores("influx")
+    fill(store)
+    for name, each in (("one", store), ("other", other)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "plant.yaml").write_text("sites: [{name: mill}]\n")
+        (tmp_path / name / "steam.yaml").write_text(
+            "deployment: server\n"
+            "retention: {raw_days: null, rollup_days: null, events_days: null}\n"
+            f"influxdb: {{url: '{influxdb.url}', org: '{influxdb.org}', database: {each._database}}}\n"
+        )
+
+    def run(app, *arguments, at):
+        return CliRunner().invoke(
+            app,
+            [str(tmp_path / "b.tar"), *arguments, "--config", str(tmp_path / at / "steam.yaml")],
+        )
+
+    made = run(backup_command.app, at="one")
+    refused = run(restore_command.app, at="one")
+    restored = run(restore_command.app, "--json", at="other")
+    again = run(restore_command.app, "--into-filled", at="other")
+
+    assert (made.exit_code, refused.exit_code) == (0, 1), made.output
+    assert "holds something already" in refused.output
+    assert restored.exit_code == 0, restored.output
+    told = msgspec.json.decode(restored.stdout)
+    assert told["records"]["boiler"] == 2 * 618 + 1
+    assert told["differences"] == told["refused"] == []
+    assert again.exit_code == 0, again.output
+    assert other.alarm_heads() == store.alarm_heads()
