@@ -28,6 +28,7 @@ from processor.results import PublishFailed
 _PAUSE_S = 1.0
 _TOGETHER = 500
 _MOST_PAUSES = 20
+_SETTLE_S = 0.5
 _MOST_PREFETCH = 65_535
 _REASONS = frozenset(reason.value for reason in Reason)
 _QUEUES = {
@@ -80,6 +81,7 @@ class AmqpDesk:
                     for together in _chunks(kept):
                         sent += self._send(publisher, together, sent)
                         told(sent)
+                    _let_settle(channel)
         finally:
             publisher.close()
         return sent
@@ -91,6 +93,7 @@ class AmqpDesk:
                 for kept in _consumed(channel, place, None):
                     if kept.message.id == identity:
                         kept.channel.basic_ack(kept.tag)
+                        _let_settle(channel)
                         return kept.message
         return None
 
@@ -178,6 +181,14 @@ def _of_channel(channel: BlockingChannel, place: Place, most: int) -> Iterator[_
                 f"{left} of {most} messages in {queue} were not delivered within "
                 f"{_MOST_PAUSES * _PAUSE_S:.0f} s; nothing of these was looked at: try again"
             )
+
+
+def _let_settle(channel: BlockingChannel) -> None:
+    """Give a quorum queue time to take acknowledgements in: those under way when a channel closes are lost.
+
+    Such a message would stay, and be sent once more by the next retry.
+    """
+    channel.connection.process_data_events(time_limit=_SETTLE_S)
 
 
 def _quarantined(
