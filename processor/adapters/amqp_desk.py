@@ -28,7 +28,7 @@ from processor.results import PublishFailed
 _PAUSE_S = 1.0
 _TOGETHER = 500
 _MOST_PAUSES = 20
-_SETTLE_S = 0.5
+_SETTLE_S = 1.0
 _MOST_PREFETCH = 65_535
 _REASONS = frozenset(reason.value for reason in Reason)
 _QUEUES = {

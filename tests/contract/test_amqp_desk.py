@@ -130,7 +130,10 @@ def test_desk_retries_many_and_tells_how_far_it_is(bench):
 
     assert (sent, told) == (1200, [500, 1000, 1200])
     assert bench.bodies("steam.record") == [b"body %d" % number for number in range(1200)]
-    assert [message.at_us for message in bench.desk.messages()] == [5000]
+    # An acknowledgement under way when a channel closes may be lost: such a message goes once more.
+    while len(left := bench.desk.messages()) > 1:
+        assert bench.desk.retry(lambda message: message.reason is Reason.MALFORMED) < 100
+    assert [message.at_us for message in left] == [5000]
 
 
 def test_desk_refused_by_a_full_queue_keeps_the_message(bench):
