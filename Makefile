@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 ARGS ?=
 PROCESSES ?= 2
 RUN := .venv/bin/python
-EXTRAS := embedded processor panel gateway infra dev
+EXTRAS := embedded processor panel gateway flash infra dev
 INFLUXDB2 := ../shared/tools/influxdb2/build
 # The project's own folders: nothing in an environment or beside the sources is formatted or checked.
 SOURCES := bridge device panel_app processor steam store tests .ci/locks
@@ -35,6 +35,7 @@ servers: ## Install the servers and the browser that the tests use
 
 .PHONY: test
 test: servers venv ## Run all tests, on real servers
+	@$(RUN) tests/firmware/install build/firmware-lib
 	@infra/install-tools helm
 	@$(RUN) -m pytest -n $(PROCESSES) --dist loadgroup $(ARGS)
 
