@@ -16,7 +16,3 @@ class TestContract(unittest.TestCase):
         """A wildcard of MQTT is no name."""
         with self.assertRaises(ValueError):
             contract.topic("plant", "#", "data")
-
-
-if __name__ == "__main__":
-    unittest.main()
