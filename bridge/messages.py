@@ -151,7 +151,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Diag(msgspec.Struct, frozen=True, kw_only=True):
-    """A device's own health: memory, radio, backlog and drops."""
+    """A device's own health: memory, radio, backlog, drops, and its other counts by name."""
 
     v: Literal[1]
     b: Count
@@ -163,6 +163,7 @@ class Diag(msgspec.Struct, frozen=True, kw_only=True):
     oldest: tuple[int, int] | None = None
     drops: int = 0
     reconnects: int = 0
+    counts: dict[str, int] = {}
 
 
 class Cmd(msgspec.Struct, frozen=True, kw_only=True):

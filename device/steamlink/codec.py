@@ -195,8 +195,12 @@ def encode_diag(
     oldest: tuple[int, int] | None,
     drops: int,
     reconnects: int,
+    counts: "Mapping[str, int] | None" = None,
 ) -> bytes:
-    """A `diag`: free memory in bytes, radio in dBm, messages waiting, lost, connections again."""
+    """A `diag`: free memory in bytes, radio in dBm, messages waiting, lost, connections again.
+
+    `counts` says by name how often something was refused, failed or tried again.
+    """
     parts = [
         '{"v":1,"b":',
         _u32("boot", boot),
@@ -216,6 +220,7 @@ def encode_diag(
         _natural("drops", drops),
         ',"reconnects":',
         _natural("reconnects", reconnects),
+        ',"counts":' + _json(counts) if counts else "",
         "}",
     ]
     return _finish(parts)
