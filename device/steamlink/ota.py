@@ -1,0 +1,136 @@
+"""Takes an update of the firmware: fetches, checks and unpacks it into the idle slot.
+
+The signature is checked before the first byte is fetched, because it covers the SHA-256 that
+the command names; what was fetched only boots once it has that SHA-256.
+"""
+
+import asyncio
+import binascii
+import hashlib
+import json
+
+from . import http, rsa, slots, ustar
+
+TYPE_CHECKING = False  # MicroPython has no typing
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_BLOCK = 512
+_MOST_BYTES = 1048576
+# littlefs is copy-on-write, and the offline store needs room to go on.
+_RESERVE_BYTES = 32768
+_DIGITS = 64
+_ABOUT = "update.json"
+
+
+def check(args: "Mapping", key_hex: str) -> bytes:
+    """The SHA-256 (32 bytes) of an update whose `url`, `size`, `sha256`, `sig` can be trusted.
+
+    ValueError says what is wrong: malformed, unsigned, signed with another key, or no key.
+    """
+    url, size, sha256 = args.get("url"), args.get("size"), args.get("sha256")
+    http.split(url)
+    if not isinstance(size, int) or not _BLOCK <= size <= _MOST_BYTES or size % _BLOCK:
+        raise ValueError("ota: size is bytes, a multiple of 512, at most {}".format(_MOST_BYTES))
+    if not isinstance(sha256, str) or len(sha256) != _DIGITS:
+        raise ValueError("ota: sha256 is 64 hex digits")
+    try:
+        digest = binascii.unhexlify(sha256)
+    except ValueError:
+        raise ValueError("ota: sha256 is 64 hex digits") from None
+    try:
+        rsa.check(digest, args.get("sig"), key_hex)
+    except ValueError as fault:
+        raise ValueError("ota: {}".format(fault)) from None
+    return digest
+
+
+async def update(
+    args: "Mapping",
+    board: object,
+    key_hex: str,
+    progress: "Callable[[int, int], None] | None" = None,
+    tls: object = None,
+) -> str:
+    """Put an update into the idle slot and let it boot on trial; returns the slot's name.
+
+    `progress(done, size)` counts bytes; `tls` is an SSLContext for https. Restart afterwards.
+    ValueError or OSError say what went wrong; then the firmware that runs stays as it is.
+    """
+    digest = check(args, key_hex)
+    folder = board.folder
+    name = slots.idle(folder)
+    await _empty(folder, name)
+    size = args["size"]
+    free = board.flash_free()
+    if free is not None and free < size + _RESERVE_BYTES:
+        raise ValueError("ota: {} bytes free; {} needed".format(free, size + _RESERVE_BYTES))
+    staged = False
+    try:
+        await _fetch(args["url"], size, digest, slots.place(folder, name), progress, tls)
+        _check_board(slots.place(folder, name), board.name)
+        board.sync()
+        slots.stage(folder, name)
+        staged = True
+        board.sync()
+    finally:
+        if not staged:
+            await _give_back(folder, name)
+    return name
+
+
+async def _fetch(
+    url: str,
+    size: int,
+    digest: bytes,
+    folder: str,
+    progress: "Callable[[int, int], None] | None",
+    tls: object,
+) -> None:
+    unpacker = ustar.Unpacker(folder, size)
+    hashed = hashlib.sha256()
+    done = [0]
+
+    def take(piece: bytes) -> None:
+        hashed.update(piece)
+        unpacker.feed(piece)
+        done[0] += len(piece)
+        if progress is not None:
+            progress(done[0], size)
+
+    try:
+        got = await http.fetch(url, take, most_bytes=size, tls=tls)
+        if got != size:
+            raise ValueError("ota: {} bytes came; {} were said".format(got, size))
+        if hashed.digest() != digest:
+            raise ValueError("ota: the file is not the one that was signed (sha256 differs)")
+        unpacker.finish()
+    finally:
+        unpacker.close()
+
+
+def _check_board(folder: str, board: str) -> None:
+    """ValueError unless the update says that it is for this kind of board."""
+    try:
+        with open(folder + "/" + _ABOUT) as file:
+            about = json.load(file)
+        made_for = about["board"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ValueError(
+            "ota: the update does not say for which board ({})".format(_ABOUT)
+        ) from None
+    if made_for != board:
+        raise ValueError("ota: the update is for {}; this is {}".format(made_for, board))
+
+
+async def _empty(folder: str, name: str) -> None:
+    for _ in slots.emptying(folder, name):
+        await asyncio.sleep(0)
+
+
+async def _give_back(folder: str, name: str) -> None:
+    """Free the flash that a refused update took; what cannot be removed goes at the next one."""
+    try:
+        await _empty(folder, name)
+    except OSError:
+        return
