@@ -1,0 +1,133 @@
+"""One sensor on the schedule: its turn, its time-out, and where its readings go."""
+
+import asyncio
+
+from . import contract
+from .sensors import SensorError
+
+_NEVER = -1
+
+
+class Slot:
+    """Runs one driver in a task of its own, and is the `out` that the driver puts readings into.
+
+    The sampler tells it the time (`advance`, `trigger`); a driver that hangs is cancelled at its
+    time-out and costs the others nothing. A driver that never awaits cannot be stopped by
+    anything but the watchdog.
+    """
+
+    def __init__(self, board, driver, columns, period_ms):
+        cfg = driver.cfg
+        self.driver = driver
+        self.up_ms = 0
+        self.pending = False
+        self.task = None
+        self.columns = columns
+        self.span_ms = max(-(-cfg.get("every_ms", 0) // period_ms), 1) * period_ms
+        self._board = board
+        self._lead_ms = min(cfg.get("lead_ms", 0), self.span_ms)
+        self._timeout_ms = cfg.get("timeout_ms", 500)
+        self._next_ms = 0
+        self._target_ms = _NEVER
+        self._deadline_ms = 0
+        self._busy = False
+        self._expired = False
+        self._go = asyncio.Event()
+        self._due = asyncio.Event()
+
+    def plan(self, up_ms):
+        """Have its first turn at `up_ms`."""
+        self._next_ms = up_ms
+
+    def put(self, metric, value, quality=contract.GOOD):
+        """Take a reading from the driver: a number or None, with its OPC code."""
+        if not self._expired:
+            self._board.put(self.columns[metric], value, quality, "", self.up_ms)
+
+    def advance(self, now_ms):
+        """Do what is due by itself; return when it next needs this, or None."""
+        if self._busy:
+            if self._expired:
+                return None
+            if now_ms < self._deadline_ms:
+                return self._deadline_ms
+            self._expire(now_ms)
+            return None
+        if not self._lead_ms or self._target_ms == self._next_ms:
+            return None
+        begin_ms = self._next_ms - self._lead_ms
+        if now_ms < begin_ms:
+            return begin_ms
+        self._start()
+        return self._deadline_ms
+
+    def trigger(self, now_ms, due_ms):
+        """It is `due_ms`: have the reading ended, or done whole, if this is its turn."""
+        if due_ms < self._next_ms:
+            return
+        mine = self._target_ms == self._next_ms
+        if not self._busy and not mine:
+            self._start()
+            mine = True
+        # Turns stay on the grid, however late the loop was.
+        self._next_ms += (1 + (now_ms - self._next_ms) // self.span_ms) * self.span_ms
+        if not self._busy:
+            return
+        if not mine or self._expired:
+            self._board.count("sensor_late")
+            return
+        self._deadline_ms = now_ms + self._timeout_ms
+        self.pending = True
+        self._due.set()
+
+    async def work(self):
+        """Read whenever it is its turn, for ever."""
+        while True:
+            await self._go.wait()
+            self._go.clear()
+            try:
+                await self.driver.begin()
+                await self._due.wait()
+                self.up_ms = self._board.clock.up_ms()
+                await self.driver.read(self)
+            except asyncio.CancelledError:
+                if not self._expired:
+                    raise
+            except SensorError as fault:
+                self._fail(fault.code, fault.text)
+            except OSError as fault:
+                self._fail(contract.COMMUNICATION_FAILURE, "bus: {}".format(fault))
+            except Exception as fault:  # noqa: BLE001 - a driver's bug is a fault of its sensor
+                self._board.count("sensor_exceptions")
+                self._fail(contract.DEVICE_FAILURE, "{}: {}".format(type(fault).__name__, fault))
+            self._busy = self._expired = False
+            self._settle()
+
+    def _start(self):
+        self._busy = True
+        self._target_ms = self._next_ms
+        self._deadline_ms = self._next_ms + self._timeout_ms
+        self._due.clear()
+        self._go.set()
+
+    def _expire(self, now_ms):
+        self.up_ms = now_ms
+        self._fail(
+            contract.COMMUNICATION_FAILURE, "no answer within {} ms".format(self._timeout_ms)
+        )
+        self._board.count("sensor_timeouts")
+        self._expired = True
+        self.task.cancel()
+        self._settle()
+
+    def _fail(self, code, text):
+        if self._expired:
+            return
+        self.up_ms = self._board.clock.up_ms()
+        for metric in self.columns:
+            self._board.put(self.columns[metric], None, code, text, self.up_ms)
+
+    def _settle(self):
+        if self.pending:
+            self.pending = False
+            self._board.settled()
