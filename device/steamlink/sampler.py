@@ -189,7 +189,8 @@ class Sampler:
         for limit, number in self._limits:
             plausible = self._columns[number].plausible
             if plausible is not None and limit.feed(plausible):
-                self._tell(self._on_edge, limit.details(plausible))
+                shown = self._columns[number].shown(plausible)
+                self._tell(self._on_edge, limit.details(shown))
         for column in self._columns:
             if column.changed(up_ms):
                 self._tell(self._on_fault, column.details())
@@ -231,6 +232,10 @@ class _Column:
         self._raw, self._raw_code, self._text, self._up_ms = value, code, text, up_ms
         self._fresh = True
 
+    def shown(self, value):
+        """A value with the decimals of the metric."""
+        return round(value, self._decimals) if self._decimals else round(value)
+
     def settle(self, up_ms):
         """Have the value and code that the row of `up_ms` shows."""
         self.plausible = None
@@ -239,9 +244,7 @@ class _Column:
             value, self.code, self.plausible = self._chain.feed(
                 self._raw, self._raw_code, self._up_ms
             )
-            if value is not None:
-                value = round(value, self._decimals) if self._decimals else round(value)
-            self.value = value
+            self.value = None if value is None else self.shown(value)
         elif self._up_ms is not None and self.value is not None:
             age_ms = up_ms - self._up_ms
             if age_ms > _LOST_SPANS * self._span_ms:

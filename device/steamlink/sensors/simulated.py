@@ -67,7 +67,7 @@ class Driver(Sensor):
 
     def metrics(self):
         """Those chosen, with the ranges of a boiler of 6 t/h at 8 bar."""
-        return [(name, *_ALL[name][:4]) for name in self.cfg["metrics"]]
+        return [(name,) + _ALL[name][:4] for name in self.cfg["metrics"]]  # noqa: RUF005 - MicroPython has no (name, *rest)
 
     async def read(self, out):
         """The readings of out.up_ms."""
