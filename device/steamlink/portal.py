@@ -1,0 +1,293 @@
+"""The captive portal: a phone enters the Wi-Fi, the broker and the names into a new device.
+
+HTTP on the device's own access point, one request at a time, everything bounded.
+"""
+
+import asyncio
+import json
+import os
+
+from . import contract, portal_dns, portal_page
+
+TYPE_CHECKING = False  # MicroPython has no typing
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MOST_HEAD = 4096
+_MOST_BODY = 4096
+_MOST_WAITING = 4
+_PIECE = 512
+_REQUEST_S = 5
+_MOST_PORT = 65535
+_TRIMMED = ("host", "port", "user", "site", "device")
+_FIELDS = ("ssid", "wifi_password", "password", "tls", "host", "port", "user", "site", "device")
+_PASSPHRASE = range(8, 64)  # IEEE 802.11: 8 to 63
+_LANGUAGES = ("pt", "en")
+
+
+def access(board: object) -> "tuple[str, str]":
+    """Name and password of a board's own network: `steam-` and 4, and 8 or more, of its id.
+
+    So a technician who has seen the id (`steam device flash` prints it) has the password.
+    """
+    identity = board.unique_id()
+    return "steam-" + identity[-4:], ("00000000" + identity)[-8:]
+
+
+async def serve(
+    board: object,
+    config: object,
+    *,
+    host: str = "0.0.0.0",  # noqa: S104 - its own access point
+    port: int = 80,
+    dns_port: "int | None" = 53,
+    done: object = None,
+    request_s: float = _REQUEST_S,
+) -> bool:
+    """Open the access point and serve until a configuration is saved (True) or `done` is set.
+
+    `done` is an asyncio.Event. OSError if the network or a port is not to be had.
+    """
+    name, password = access(board)
+    address = await board.network.access_point(name, password)
+    finished = done if done is not None else asyncio.Event()
+    portal = Portal(board, config, address, port, finished, request_s)
+    server = await asyncio.start_server(portal.take, host, port)
+    names = None
+    if dns_port is not None:
+        names = asyncio.create_task(portal_dns.serve(host, dns_port, address))
+    try:
+        await finished.wait()
+    finally:
+        server.close()
+        await asyncio.wait_for(server.wait_closed(), request_s)
+        if names is not None:
+            names.cancel()
+    return portal.saved
+
+
+class Portal:
+    """Answers the requests of one portal; `finished` is set once a configuration is saved."""
+
+    def __init__(
+        self,
+        board: object,
+        config: object,
+        address: str,
+        port: int,
+        finished: object,
+        request_s: float = _REQUEST_S,
+    ) -> None:
+        self.saved = False
+        self._board = board
+        self._config = config
+        self._home = "http://" + address + ("" if port == 80 else ":" + str(port)) + "/"  # noqa: PLR2004 - HTTP's
+        self._finished = finished
+        self._request_s = request_s
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+
+    async def take(self, reader: object, writer: object) -> None:
+        """Answer one connection and close it; never raises but on cancellation."""
+        if self._waiting >= _MOST_WAITING:
+            writer.close()
+            return
+        self._waiting += 1
+        try:
+            async with self._turn:
+                await asyncio.wait_for(self._serve(reader, writer), 2 * self._request_s)
+        except (OSError, EOFError, ValueError, MemoryError, asyncio.TimeoutError):
+            pass  # a phone that goes away or sends nonsense is nothing to report
+        finally:
+            self._waiting -= 1
+            writer.close()
+        if self.saved:
+            self._finished.set()
+
+    async def _serve(self, reader: object, writer: object) -> None:
+        try:
+            request = await asyncio.wait_for(_read(reader), self._request_s)
+            status, more, body = self._answer(*request)
+        except _Refused as refused:
+            status, more, body = refused.args[0], "", ""
+        except asyncio.TimeoutError:
+            status, more, body = "408 Request Timeout", "", ""
+        payload = body.encode()
+        head = (
+            "HTTP/1.1 {}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n"
+            "Cache-Control: no-store\r\nX-Frame-Options: DENY\r\n{}Connection: close\r\n\r\n"
+        )
+        writer.write(head.format(status, len(payload), more).encode())
+        writer.write(payload)
+        await writer.drain()
+
+    def _answer(self, method: str, target: str, body: bytes) -> "tuple[str, str, str]":
+        path, _, query = target.partition("?")
+        language = query if query in _LANGUAGES else "pt"
+        if path != "/":
+            # What phones ask to find out whether they are captive gets the way to the form.
+            return "302 Found", "Location: " + self._home + "\r\n", ""
+        if method == "GET":
+            return "200 OK", "", self._form(language, self._known(), {}, self._losses())
+        if method == "POST":
+            return self._save(language, _decode(body))
+        raise _Refused("405 Method Not Allowed")
+
+    def _form(
+        self, language: str, fields: "Mapping", faults: "Mapping", notes: "tuple[str, list]"
+    ) -> str:
+        return portal_page.form(language, access(self._board)[0], fields, faults, notes)
+
+    def _losses(self) -> "tuple[str, list]":
+        if self._config.source == "defaults" and self._config.faults:
+            return "lost", self._config.faults
+        return "", []
+
+    def _known(self) -> dict:
+        """What the form begins with: all but the passwords."""
+        values = self._config.values
+        wifi, mqtt = values["wifi"], values["mqtt"]
+        return {
+            "ssid": wifi["ssid"],
+            "host": mqtt["host"],
+            "port": str(mqtt["port"]),
+            "user": mqtt["user"],
+            "tls": mqtt["tls"],
+            "site": values["site"],
+            "device": values["device"],
+            "has_wifi_password": wifi["password"] != "",
+            "has_password": mqtt["password"] != "",
+        }
+
+    def _save(self, language: str, given: dict) -> "tuple[str, str, str]":
+        fields = self._known()
+        fields["tls"] = False
+        fields.update(given)
+        faults = {}
+        for field in self._wrong(fields):
+            ca = self._config.values["mqtt"]["ca"]
+            faults[field] = portal_page.fault_text(language, field, ca)
+        if faults:
+            page = self._form(language, fields, faults, ("", []))
+            return "422 Unprocessable Entity", "", page
+        try:
+            self._config.save(self._merged(fields))
+        except (ValueError, OSError) as fault:
+            page = self._form(language, fields, {}, ("refused", str(fault).split("\n")))
+            return "422 Unprocessable Entity", "", page
+        self.saved = True
+        return "200 OK", "", portal_page.saved(language, access(self._board)[0], fields["ssid"])
+
+    def _wrong(self, fields: "Mapping") -> list:
+        """The fields that cannot be right."""
+        wrong = []
+        if not 1 <= len(fields["ssid"].encode()) <= 32:  # noqa: PLR2004 - IEEE 802.11
+            wrong.append("ssid")
+        passphrase = fields.get("wifi_password", "")
+        if passphrase and len(passphrase) not in _PASSPHRASE:
+            wrong.append("wifi_password")
+        host = fields["host"]
+        if not host or not all("!" <= letter <= "~" for letter in host):
+            wrong.append("host")
+        port = fields["port"]
+        if not port.isdigit() or len(port) > 5 or not 1 <= int(port) <= _MOST_PORT:  # noqa: PLR2004
+            wrong.append("port")
+        wrong += [name for name in ("site", "device") if not contract.is_name(fields[name])]
+        if fields["tls"] and not _exists(
+            self._board.folder + "/" + self._config.values["mqtt"]["ca"]
+        ):
+            wrong.append("tls")
+        return wrong
+
+    def _merged(self, fields: "Mapping") -> dict:
+        """The whole configuration with the form's fields in it; an empty password keeps the old."""
+        old = self._config.values
+        values = json.loads(json.dumps(old))
+        wifi, mqtt = values["wifi"], values["mqtt"]
+        if fields.get("wifi_password") or fields["ssid"] != wifi["ssid"]:
+            wifi["password"] = fields.get("wifi_password", "")
+        if fields.get("password") or fields["user"] != mqtt["user"]:
+            mqtt["password"] = fields.get("password", "")
+        wifi["ssid"] = fields["ssid"]
+        mqtt["host"], mqtt["port"] = fields["host"], int(fields["port"])
+        mqtt["user"], mqtt["tls"] = fields["user"], bool(fields["tls"])
+        values["site"], values["device"] = fields["site"], fields["device"]
+        return values
+
+
+class _Refused(Exception):
+    """A request that is answered with a status and nothing else."""
+
+
+async def _read(reader: object) -> "tuple[str, str, bytes]":
+    """(method, target, body) of a request; _Refused for what is too large or no HTTP."""
+    held = b""
+    while b"\r\n\r\n" not in held:
+        if len(held) > _MOST_HEAD:
+            raise _Refused("431 Request Header Fields Too Large")
+        held += await _more(reader)
+    at = held.find(b"\r\n\r\n")
+    head, body = held[:at], held[at + 4 :]
+    try:
+        lines = head.decode().split("\r\n")
+        method, target, _ = lines[0].split(" ")
+        length = _length(lines[1:])
+    except ValueError:
+        raise _Refused("400 Bad Request") from None
+    if length > _MOST_BODY:
+        raise _Refused("413 Payload Too Large")
+    while len(body) < length:
+        body += await _more(reader)
+    return method, target, body[:length]
+
+
+async def _more(reader: object) -> bytes:
+    piece = await reader.read(_PIECE)
+    if not piece:
+        raise OSError("the phone has gone")
+    return piece
+
+
+def _length(lines: list) -> int:
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip().lower() == "content-length":
+            if not value.strip().isdigit():
+                raise ValueError("content-length")
+            return int(value)
+    return 0
+
+
+def _decode(body: bytes) -> dict:
+    """The fields of a form (application/x-www-form-urlencoded); _Refused for what is no text."""
+    fields = {}
+    try:
+        for pair in body.decode().split("&"):
+            name, _, value = pair.partition("=")
+            if name in _FIELDS:
+                fields[name] = _unquote(value).strip() if name in _TRIMMED else _unquote(value)
+    except ValueError:
+        raise _Refused("400 Bad Request") from None
+    if not fields:
+        raise _Refused("400 Bad Request")
+    return fields
+
+
+def _unquote(text: str) -> str:
+    parts = text.replace("+", " ").split("%")
+    out = bytearray(parts[0].encode())
+    for part in parts[1:]:
+        out.append(int(part[:2], 16))
+        out.extend(part[2:].encode())
+    text = bytes(out).decode()
+    if any(letter < " " for letter in text):
+        raise ValueError("control characters")
+    return text
+
+
+def _exists(path: str) -> bool:
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
