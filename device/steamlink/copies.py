@@ -1,0 +1,102 @@
+"""A small record that outlasts power cuts: two copies in turn, each with a counter and a CRC-32.
+
+boot.py imports this file by way of slots before it knows which firmware starts: few imports.
+"""
+
+import binascii
+import json
+import os
+
+_MOST_BYTES = 32768
+_EIO = 5
+
+
+class Copies:
+    """The record `name` in `folder`: the files `name.a` and `name.b`, JSON behind a header.
+
+    `source` is "a" or "b" once `load` found one that is whole, else "".
+    """
+
+    def __init__(self, folder: str, name: str) -> None:
+        self._base = folder.rstrip("/") + "/" + name
+        self._folder = folder
+        self.source = ""
+
+    def load(self) -> "tuple[int, dict] | None":
+        """The newer copy that is whole, as (counter, values); None if neither is."""
+        newest = None
+        self.source = ""
+        for letter in ("a", "b"):
+            found = self._read(letter)
+            if found is not None and (newest is None or found[0] > newest[0]):
+                newest = found
+                self.source = letter
+        return newest
+
+    def save(self, values: dict) -> None:
+        """Replace the older copy; OSError leaves the newer one as it was, ValueError both."""
+        newest = self.load()
+        counter = newest[0] + 1 if newest else 1
+        letter = "b" if self.source == "a" else "a"
+        body = "{}\n{}".format(counter, json.dumps(values)).encode()
+        content = "{:08x} ".format(binascii.crc32(body)).encode() + body
+        if len(content) > _MOST_BYTES:
+            raise ValueError(
+                "{}: {} bytes; at most {}".format(self._base, len(content), _MOST_BYTES)
+            )
+        self._replace(letter, content)
+        # A worn block takes a write and gives something else back.
+        found = self._read(letter)
+        if found is None or found[0] != counter:
+            raise OSError(_EIO, self._base + "." + letter + " reads back other than written")
+        self.source = letter
+
+    def _replace(self, letter: str, content: bytes) -> None:
+        path = self._base + "." + letter
+        waiting = self._base + ".tmp"
+        try:
+            with open(waiting, "wb") as file:
+                file.write(content)
+                _flush(file)
+            os.rename(waiting, path)
+        except OSError:
+            _remove(waiting)
+            raise
+        _flush_names(self._folder)
+
+    def _read(self, letter: str) -> "tuple[int, dict] | None":
+        try:
+            with open(self._base + "." + letter, "rb") as file:
+                content = file.read(_MOST_BYTES + 1)
+            if len(content) > _MOST_BYTES:
+                return None
+            checksum, _, body = content.partition(b" ")
+            if int(checksum, 16) != binascii.crc32(body):
+                return None
+            counter, _, text = body.partition(b"\n")
+            values = json.loads(text.decode())
+            return (int(counter), values) if isinstance(values, dict) else None
+        except (OSError, ValueError, RuntimeError):  # RuntimeError: nested too deeply
+            return None
+
+
+def _flush(file: object) -> None:
+    file.flush()
+    if hasattr(os, "fsync"):  # MicroPython's littlefs commits when the file is closed
+        os.fsync(file.fileno())
+
+
+def _flush_names(folder: str) -> None:
+    if hasattr(os, "fsync"):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.remove(path)
+    except OSError:
+        return  # it never came to be, or goes with the next save
