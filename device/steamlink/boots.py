@@ -1,0 +1,75 @@
+"""How often a device has started: a number that only grows, through every power cut."""
+
+from . import contract
+from .copies import Copies
+
+_MOST_REASON = 64
+
+
+class Boots:
+    """The record of starts in `folder`.
+
+    After `begin`: `number` (u32), `clean` (the last boot ended as planned), `reason` (what
+    that boot gave as its end, "" if nothing), `failures` (boots in a row before this one that
+    neither settled nor ended as planned), `saved` (False: the flash did not take the number).
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.number = 0
+        self.cause = ""
+        self.clean = False
+        self.reason = ""
+        self.failures = 0
+        self.saved = False
+        self._streak = 0
+        self._copies = Copies(folder, "boots")
+
+    def begin(self, cause: str, at_least: int = 0) -> int:
+        """Count this start and return its number, above every earlier one and `at_least`.
+
+        The number is in flash before it is used; where flash refuses, `saved` says so.
+        """
+        found = self._copies.load()
+        last = found[1] if found else {}
+        self.cause = cause
+        self.clean = last.get("clean") is True
+        reason = last.get("reason")
+        self.reason = reason if isinstance(reason, str) else ""
+        self.failures = _natural(last.get("failures"))
+        self.number = min(max(_natural(last.get("number")), at_least) + 1, contract.MAX_U32)
+        # Counted as a failure until it has settled or ended as planned.
+        self._streak = self.failures
+        self._write(clean=False, reason="", failures=self.failures + 1)
+        return self.number
+
+    def settled(self) -> None:
+        """This boot is a good one: it has run for a minute."""
+        self._streak = 0
+        self._write(clean=False, reason="", failures=0)
+
+    def blame(self, reason: str) -> None:
+        """Leave the reason of an end that is not planned, such as a task that stalls."""
+        self._write(clean=False, reason=reason, failures=self._streak + 1)
+
+    def ended(self, reason: str) -> None:
+        """A planned restart comes now, with everything kept."""
+        self._write(clean=True, reason=reason, failures=self._streak)
+
+    def _write(self, *, clean: bool, reason: str, failures: int) -> None:
+        record = {
+            "number": self.number,
+            "clean": clean,
+            "reason": reason[:_MOST_REASON],
+            "failures": failures,
+        }
+        try:
+            self._copies.save(record)
+        except OSError:
+            self.saved = False
+            return
+        self.saved = True
+
+
+def _natural(value: object) -> int:
+    is_whole = isinstance(value, int) and value is not True and value is not False
+    return value if is_whole and value > 0 else 0
