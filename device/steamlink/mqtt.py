@@ -9,7 +9,7 @@ import gc
 
 from . import packets, stream
 
-_SILENT_PARTS = 4  # a ping after a quarter of the keepalive without a packet
+_LAST_ID = 65535
 _GOODBYE_MS = 1000
 _MOST_IN_FLIGHT = 32
 
@@ -28,20 +28,6 @@ class Refused(ConnectionLost):
 
 class TlsFault(ConnectionLost):
     """The broker's certificate or its TLS is not to be trusted; the text says why."""
-
-
-class _Flight:
-    """A message that waits for its PUBACK."""
-
-    __slots__ = ("packet_id", "payload", "retain", "since_ms", "topic", "tries")
-
-    def __init__(self, packet_id, topic, payload, retain, since_ms) -> None:
-        self.packet_id = packet_id
-        self.topic = topic
-        self.payload = payload
-        self.retain = retain
-        self.since_ms = since_ms
-        self.tries = 1
 
 
 class Client:
@@ -87,8 +73,8 @@ class Client:
         self._tick_ms = tick_ms
         self._open_connection = open_connection or asyncio.open_connection
         self._stream = None
-        self._flying = []
-        self._subscription = None  # [packet id, granted, since_ms]
+        self._flying = []  # [packet id, since_ms, times sent, (topic, payload, retain)]
+        self._subscription = None  # [packet id, since_ms, granted]
         self._heard_ms = self._said_ms = self._pinged_ms = 0
 
     # -- the connection
@@ -119,7 +105,9 @@ class Client:
         try:
             opened = self._open(host, port, tls, server_name or host, hello)
             present = await asyncio.wait_for(opened, timeout_ms / 1000)
-            self._begin()
+            self._heard_ms = self._said_ms = self._pinged_ms = self._up_ms()
+            live = self._stream
+            live.begin(self._read(live), self._keep(live))
         except BaseException as error:  # noqa: BLE001 - all of them end the connection
             self.close()
             raise _reason(error, where, tls, timeout_ms) from None
@@ -129,7 +117,7 @@ class Client:
         """Stay until the connection ends, then raise ConnectionLost."""
         live = self._live()
         try:
-            await live.until(_never)
+            await live.until()
         finally:
             live.drop()
         raise ConnectionLost(live.fault)
@@ -154,7 +142,7 @@ class Client:
 
     def unacknowledged(self) -> list[int]:
         """The packet ids of the messages in flight, oldest first; until the next `connect`."""
-        return [flight.packet_id for flight in self._flying]
+        return [flight[0] for flight in self._flying]
 
     async def publish(
         self, topic: str, payload: bytes, qos: int = 1, dup: bool = False, retain: bool = False
@@ -165,7 +153,7 @@ class Client:
         before its PUBACK can be told. Cancelled or ConnectionLost: it was not queued.
         """
         live = self._live()
-        await live.until(lambda: not live.busy and len(self._flying) < _MOST_IN_FLIGHT)
+        await live.until(lambda: not live.busy() and len(self._flying) < _MOST_IN_FLIGHT)
         self._live()
         packet_id = self._free_id() if qos else 0
         self._say(
@@ -173,7 +161,7 @@ class Client:
             packets.publish(topic, payload, qos=qos, packet_id=packet_id, dup=dup, retain=retain),
         )
         if qos:
-            self._flying.append(_Flight(packet_id, topic, payload, retain, self._said_ms))
+            self._flying.append([packet_id, self._said_ms, 1, (topic, payload, retain)])
         return packet_id
 
     async def subscribe(self, topic: str, qos: int = 1) -> int:
@@ -184,17 +172,17 @@ class Client:
         live = self._live()
         if self._subscription is not None:
             raise ValueError("a subscription is under way; wait for it")
-        asked = self._subscription = [self._free_id(), None, self._up_ms()]
+        asked = self._subscription = [self._free_id(), self._up_ms(), None]
         try:
             self._say(live, packets.subscribe(asked[0], topic, qos))
-            await live.until(lambda: asked[1] is not None)
+            await live.until(lambda: asked[2] is not None)
         finally:
             self._subscription = None
-        if asked[1] is None:
+        if asked[2] is None:
             raise ConnectionLost(live.fault)
-        if asked[1] == packets.REFUSED:
-            raise Refused(packets.REFUSED, "the broker refuses to subscribe {}".format(topic))
-        return asked[1]
+        if asked[2] == packets.NOT_GRANTED:
+            raise Refused(asked[2], "the broker refuses to subscribe {}".format(topic))
+        return asked[2]
 
     # -- inside
 
@@ -211,14 +199,9 @@ class Client:
             raise packets.Malformed("a packet of type {} before CONNACK".format(first >> 4))
         present, code = packets.parse_connack(body)
         if code:
-            why = "{}:{} refused: {}".format(host, port, packets.refusal(code))
+            why = "{}:{} refused: {}".format(host, port, packets.REFUSALS[code])
             raise Refused(code, why)
         return present
-
-    def _begin(self) -> None:
-        self._heard_ms = self._said_ms = self._pinged_ms = self._up_ms()
-        live = self._stream
-        live.begin(self._read(live), self._keep(live))
 
     def _live(self):
         live = self._stream
@@ -236,7 +219,7 @@ class Client:
             taken.append(self._subscription[0])
         while True:
             packet_id = self._next_id
-            self._next_id = packet_id % packets.LAST_ID + 1
+            self._next_id = packet_id % _LAST_ID + 1
             if packet_id not in taken:
                 return packet_id
 
@@ -246,7 +229,6 @@ class Client:
                 first, body, whole = await live.read()
                 self._heard_ms = self._up_ms()
                 self._take(live, first, body, whole)
-                await live.room()
         except packets.Malformed as error:
             live.fail("the broker sent {}".format(error))
         except Exception as error:  # noqa: BLE001 - told as the reason of the end
@@ -257,16 +239,16 @@ class Client:
         if kind == packets.PUBLISH:
             self._message(live, first, body, whole)
         elif kind == packets.PUBACK:
-            self._acknowledge(live, packets.parse_puback(body))
+            self._acknowledge(packets.parse_id(body))
         elif kind == packets.SUBACK:
-            self._grant(live, packets.parse_suback(body))
+            self._grant(packets.parse_id(body), packets.parse_suback(body))
         elif kind == packets.CONNACK:
             raise packets.Malformed("a second CONNACK")
+        live.moved.set()
 
     def _message(self, live, first: int, body: bytearray, whole: bool) -> None:
-        topic, packet_id, start = packets.parse_publish_head(first, body)
+        topic, packet_id, retained, start = packets.parse_publish(first, body)
         if whole:
-            retained = packets.is_retained(first)
             self._tell(self.on_message, topic, bytes(memoryview(body)[start:]), retained)
         else:
             self.oversize += 1
@@ -274,28 +256,24 @@ class Client:
         if packet_id and live.fault is None:
             self._say(live, packets.puback(packet_id))
 
-    def _acknowledge(self, live, packet_id: int) -> None:
-        for place, flight in enumerate(self._flying):
-            if flight.packet_id == packet_id:
-                self._flying.pop(place)
-                live.moved()
+    def _acknowledge(self, packet_id: int) -> None:
+        for flight in self._flying:
+            if flight[0] == packet_id:
+                self._flying.remove(flight)
                 self._tell(self.on_acknowledged, packet_id)
                 return
         self.strays += 1
 
-    def _grant(self, live, answer) -> None:
-        asked = self._subscription
-        if asked is None or asked[0] != answer[0]:
+    def _grant(self, packet_id: int, granted: int) -> None:
+        if self._subscription is not None and self._subscription[0] == packet_id:
+            self._subscription[2] = granted
+        else:
             self.strays += 1
-            return
-        asked[1] = answer[1]
-        live.moved()
 
     def _tell(self, callback, *arguments) -> None:
-        if callback is None:
-            return
         try:
-            callback(*arguments)
+            if callback is not None:
+                callback(*arguments)
         except Exception as error:  # noqa: BLE001 - the owner's fault is not the connection's
             self.callback_faults += 1
             self.callback_fault = _words(error)
@@ -311,12 +289,12 @@ class Client:
     def _silence(self, live, now_ms: int) -> str:
         """Ping where it is due; why the connection is dead, if it is."""
         limit_ms = self._keepalive_s * 1000
+        silent_ms = now_ms - self._heard_ms
         if not limit_ms:
             return ""
-        silent_ms = now_ms - self._heard_ms
         if silent_ms >= limit_ms:
             return "nothing heard from the broker for {} ms".format(silent_ms)
-        part_ms = limit_ms // _SILENT_PARTS
+        part_ms = limit_ms // 4
         # Half a keepalive without a word of ours, however much the broker talks, is a ping too.
         due = silent_ms >= part_ms or now_ms - self._said_ms >= 2 * part_ms
         if due and now_ms - self._pinged_ms >= part_ms:
@@ -327,35 +305,23 @@ class Client:
     def _late(self, live, now_ms: int) -> str:
         """Send again what was not acknowledged in time; why to give up, if so."""
         asked = self._subscription
-        if asked is not None and now_ms - asked[2] >= self._puback_ms:
+        if asked is not None and now_ms - asked[1] >= self._puback_ms:
             return "no SUBACK within {} ms".format(self._puback_ms)
+        stuck = live.busy()
         for flight in self._flying:
-            if now_ms - flight.since_ms < self._puback_ms:
+            packet_id, since_ms, times, (topic, payload, retain) = flight
+            if now_ms - since_ms < self._puback_ms:
                 continue
-            if flight.tries > self._retries:
-                return "no PUBACK after sending {} times".format(flight.tries)
-            flight.tries += 1
-            flight.since_ms = now_ms
-            self._send_again(live, flight)
+            if times > self._retries:
+                return "no PUBACK after sending {} times".format(times)
+            flight[1:3] = now_ms, times + 1
+            if not stuck:  # else nothing gets out: another copy would only take memory
+                self.resends += 1
+                packet = packets.publish(
+                    topic, payload, qos=1, packet_id=packet_id, dup=True, retain=retain
+                )
+                self._say(live, packet)
         return ""
-
-    def _send_again(self, live, flight) -> None:
-        if live.busy:  # nothing gets out: another copy would only take memory
-            return
-        self.resends += 1
-        packet = packets.publish(
-            flight.topic,
-            flight.payload,
-            qos=1,
-            packet_id=flight.packet_id,
-            dup=True,
-            retain=flight.retain,
-        )
-        self._say(live, packet)
-
-
-def _never() -> bool:
-    return False
 
 
 def _words(error: BaseException) -> str:
@@ -375,6 +341,4 @@ def _reason(error: BaseException, where: str, tls, timeout_ms: int) -> BaseExcep
 
         if is_fault(error):
             return TlsFault("{} over TLS: {}".format(where, error))
-    if isinstance(error, OSError):
-        return ConnectionLost("{}: {}".format(where, error))
-    return error
+    return ConnectionLost("{}: {}".format(where, error)) if isinstance(error, OSError) else error

@@ -5,16 +5,13 @@ import ssl
 
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 _END = "-----END CERTIFICATE-----"
-_SEQUENCE = 0x30
-_LONG_FORM = 0x80
-_MOST_LENGTH_BYTES = 3
 _LAST_ERRNO = -255  # below that, MicroPython's OSErrors carry numbers of mbedTLS
 
 
 def context(ca: "bytes | None" = None):
     """An SSLContext that accepts only certificates of `ca`, and only for the name asked for.
 
-    `ca` is one or more certificates in DER or PEM; None takes the system's where there are any.
+    `ca` is one certificate in DER or several in PEM; None takes the system's where there are any.
     Raises ValueError when `ca` is no certificate, or is missing on a board.
     """
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -61,9 +58,9 @@ def is_fault(error: BaseException) -> bool:
 
 
 def _certificates(ca: bytes) -> list[bytes]:
-    """The certificates in `ca`, each in DER: boards may lack PEM and take one at a time."""
+    """The certificates in `ca`, each in DER: boards may lack PEM."""
     if not ca.lstrip().startswith(b"-----"):
-        return _split(ca)
+        return [ca]
     try:
         parts = ca.decode().split(_BEGIN)[1:]
         found = [binascii.a2b_base64("".join(part.split(_END)[0].split())) for part in parts]
@@ -72,26 +69,3 @@ def _certificates(ca: bytes) -> list[bytes]:
     if not found:
         raise ValueError("the CA has no certificate in it")
     return found
-
-
-def _split(der: bytes) -> list[bytes]:
-    """Cut where one ASN.1 SEQUENCE ends and the next begins (X.690, 8.1)."""
-    found = []
-    while der:
-        size = _size(der)
-        found.append(der[:size])
-        der = der[size:]
-    if not found:
-        raise ValueError("the CA is empty")
-    return found
-
-
-def _size(der: bytes) -> int:
-    length_bytes = der[1] - _LONG_FORM if len(der) > 1 and der[1] > _LONG_FORM else 0
-    start = 2 + length_bytes
-    if der[0] != _SEQUENCE or len(der) < start or length_bytes > _MOST_LENGTH_BYTES:
-        raise ValueError("the CA is neither DER nor PEM")
-    size = start + int.from_bytes(der[2:start], "big") if length_bytes else start + der[1]
-    if size > len(der):
-        raise ValueError("the CA is cut off: {} of {} bytes".format(len(der), size))
-    return size
