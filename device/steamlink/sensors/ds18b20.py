@@ -1,0 +1,135 @@
+"""A DS18B20 thermometer on a 1-Wire bus (Maxim DS18B20, rev 042208)."""
+
+import asyncio
+import binascii
+
+from .. import contract  # noqa: TID252 - a board's package has another name
+from . import Sensor, SensorError
+
+KIND = "ds18b20"
+BUS = "onewire"
+# rom: 16 hex digits as printed by `scan`; empty where it is the only one of its bus.
+DEFAULTS = {
+    "rom": "",
+    "unit": "°C",
+    "low": -55,
+    "high": 125,
+    "convert_ms": 750,
+    "lead_ms": 850,
+}
+
+_SIZE = 9
+_FAMILY = 0x28
+_POWER_UP = 0x0550
+_POWER_UP_MARK = 0x0C
+_NEAR_POWER_UP = 80
+# Byte 4, the configuration: bits 5 and 6 are the resolution, the rest reads as ones below.
+_UNDEFINED = (7, 3, 1, 0)
+_CONVERSIONS = []
+
+
+def crc8(data):
+    """The CRC of 1-Wire, x8 + x5 + x4 + 1 (Maxim application note 27)."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x8C if crc & 1 else crc >> 1
+    return crc
+
+
+class Driver(Sensor):
+    """One thermometer; those of one bus share a conversion."""
+
+    def __init__(self, bus, cfg):
+        super().__init__(bus, cfg)
+        try:
+            rom = binascii.unhexlify(cfg["rom"].replace("-", ""))
+        except ValueError:
+            rom = b"?"
+        if rom and (len(rom) != 8 or rom[0] != _FAMILY or crc8(rom)):  # noqa: PLR2004 - bytes of a rom
+            raise ValueError(
+                "rom {!r}: 16 hex digits that begin with 28 and end in their CRC".format(cfg["rom"])
+            )
+        self._rom = rom or None
+        self._last = None
+        self._conversion = _conversion(bus)
+
+    async def begin(self):
+        """Start a conversion, or wait for the one that is running."""
+        if self._rom is None:
+            self._rom = self._only()
+        await self._conversion.run(self.bus, self.cfg["convert_ms"])
+
+    async def read(self, out):
+        """Put the temperature in degrees Celsius; a broken scratchpad is asked for once more."""
+        try:
+            value = self._value(self.bus.scratchpad(self._rom))
+        except SensorError as fault:
+            if fault.code != contract.COMMUNICATION_FAILURE:
+                raise
+            value = self._value(self.bus.scratchpad(self._rom))
+        except OSError:
+            if not self.cfg["rom"]:
+                self._rom = None  # another one may be put in its place
+            raise SensorError(contract.NOT_CONNECTED, "nobody answers on the 1-Wire bus") from None
+        self.put(out, value)
+
+    def _only(self):
+        roms = [rom for rom in self.bus.scan() if rom[0] == _FAMILY]
+        if not roms:
+            raise SensorError(contract.NOT_CONNECTED, "no DS18B20 on the 1-Wire bus")
+        if len(roms) > 1:
+            raise SensorError(
+                contract.CONFIGURATION_ERROR, "several DS18B20 on the bus: name one by its rom"
+            )
+        return bytes(roms[0])
+
+    def _value(self, pad):
+        if len(pad) != _SIZE or pad == b"\xff" * _SIZE:
+            raise SensorError(contract.NOT_CONNECTED, "nobody answers on the 1-Wire bus")
+        # All zeros has a right CRC, but byte 7 is always 0x10.
+        if crc8(pad) or pad[7] != 0x10:  # noqa: PLR2004 - data sheet, figure 8
+            raise SensorError(contract.COMMUNICATION_FAILURE, "scratchpad has a wrong CRC")
+        raw = pad[1] << 8 | pad[0]
+        if raw == _POWER_UP and pad[6] == _POWER_UP_MARK and not self._was_near():
+            # 85 is what it shows before its first conversion; after one, byte 6 is another.
+            raise SensorError(
+                contract.WAITING_FOR_INITIAL_DATA, "not converted: it has just lost power"
+            )
+        raw &= ~_UNDEFINED[pad[4] >> 5 & 3]
+        if raw & 0x8000:
+            raw -= 0x10000
+        self._last = raw / 16
+        return self._last
+
+    def _was_near(self):
+        return self._last is not None and self._last > _NEAR_POWER_UP
+
+
+class _Conversion:
+    """What all thermometers of a bus do at once."""
+
+    def __init__(self):
+        self._done = None
+
+    async def run(self, bus, ms):
+        running = self._done
+        if running is not None:
+            await running.wait()
+            return
+        self._done = done = asyncio.Event()
+        try:
+            await bus.convert(ms)
+        finally:
+            self._done = None
+            done.set()
+
+
+def _conversion(bus):
+    for known, conversion in _CONVERSIONS:
+        if known is bus:
+            return conversion
+    made = _Conversion()
+    _CONVERSIONS.append((bus, made))
+    return made
