@@ -1,0 +1,443 @@
+"""Everything that waits for its PUBACK: a ring in RAM while online, segments in flash otherwise.
+
+A message leaves with its acknowledgement only. While the link is up nothing is written to flash
+but events; the rest is written when the link has been away for `spill_ms`, when the ring fills,
+and before it is as old as `commit_ms`: a sudden end loses at most that much.
+"""
+
+from . import dating, spans
+from .anchors import MOST as _MOST_ANCHORS
+from .anchors import Anchors
+from .ring import Entry, Ring
+from .segments import DATA, EVENT, MOST_PAYLOAD, UNDATED, SegmentLog
+
+_EVENT_SEGMENT = 4096
+_EVENT_RESERVE = 4  # less than data leaves: data never pushes events out
+_MOST_LOSSES = 32
+_RETRY_MS = 10000
+_TICK_MS = 1000
+
+
+class Outbox:
+    """The messages of one device in `folder`/data and `folder`/events; `up_ms()` is the uptime.
+
+    `open` before anything else. No fault of the flash is raised: while it refuses, the ring is
+    all there is, and the oldest goes when it is full. Whatever is lost is counted in `drops`.
+    """
+
+    def __init__(  # noqa: PLR0913 - the bounds of a store
+        self,
+        folder: str,
+        *,
+        boot: int,
+        limit_bytes: int,
+        up_ms,
+        ring_bytes: int = 16384,
+        event_bytes: int = 65536,
+        commit_ms: int = 60000,
+        commit_bytes: int = 4096,
+        spill_ms: int = 30000,
+        flash_free=None,
+    ) -> None:
+        self.boot = boot
+        self.drops = 0
+        self._up_ms = up_ms
+        self._commit_ms = commit_ms
+        self._commit_bytes = commit_bytes
+        self._spill_ms = spill_ms
+        self._ring = Ring(ring_bytes)
+        self._anchors = Anchors(folder + "/anchors")
+        self._data = SegmentLog(
+            folder + "/data",
+            limit_bytes=limit_bytes,
+            on_lost=self._lost,
+            segment_bytes=_segment_bytes(limit_bytes),
+            flash_free=flash_free,
+        )
+        self._events = SegmentLog(
+            folder + "/events",
+            limit_bytes=event_bytes,
+            on_lost=self._lost,
+            segment_bytes=_EVENT_SEGMENT,
+            free_blocks_needed=_EVENT_RESERVE,
+            flash_free=flash_free,
+            make_room=self._data.drop_oldest,
+        )
+        self._losses = []
+        self._connected = False
+        self._away_since = 0
+        self._committed_at = 0
+        self._retry_at = None
+        self._undated = False  # a message of this boot was put before its time was known
+        self._next_start = None  # (boot, offset) that the last estimate also gave
+        self._undatable = False  # nothing can be estimated before something new is known
+
+    def open(self) -> None:
+        """Read anchors and segments; what is there is backlog."""
+        self._anchors.load()
+        self._events.open()
+        self._data.open()
+        self._away_since = self._committed_at = self._up_ms()
+
+    # -- in
+
+    def put(self, kind: str, seq: int, payload: bytes, dated: bool, live: bool) -> None:
+        """Take a "data" or "event" message of this boot; an event is in flash on return.
+
+        `dated` False says that its `t` is 0 and comes later; `live` that it may go out at once.
+        """
+        if len(payload) > MOST_PAYLOAD:
+            self._lost(self.boot, seq, seq, 1)
+            return
+        now = self._up_ms()
+        entry = Entry(kind, self.boot, seq, payload, live)
+        entry.dated = dated
+        entry.at = now
+        if dated:
+            self._learn_start(payload)
+        elif not self._date_entry(entry):
+            self._undated = True
+        if not live:
+            # Its age is that of its oldest row, so that rows are kept by `commit_ms`.
+            entry.at = min(now, dating.up_ms(payload) or now)
+        if kind == "event" and self._may_write(now):
+            self._write(self._events, [entry], now)
+        if entry.position is not None and not live:
+            self._events.give_back(entry.position, 0)
+            return
+        self._make_room(entry, now)
+        self._keep_rules(now)
+
+    def _make_room(self, entry: Entry, now: int) -> None:
+        ring = self._ring
+        if not ring.has_room(len(entry.payload)) and self._may_write(now):
+            self._spill(now)
+        while not ring.has_room(len(entry.payload)):
+            victim = ring.victim()
+            if victim is None:
+                break
+            ring.remove(victim)
+            self._release(victim)
+        ring.add(entry)
+
+    def _release(self, entry: Entry) -> None:
+        """An entry leaves RAM without an acknowledgement."""
+        if entry.position is None:
+            self._lost(entry.boot, entry.seq, entry.seq, 1)
+        else:
+            self._events.give_back(entry.position, entry.tries)
+
+    # -- when to write
+
+    def connected(self, now: bool) -> None:
+        """The link came up or went away; what was live and is not sent becomes backlog."""
+        if now == self._connected:
+            return
+        self._connected = now
+        if not now:
+            self._away_since = self._up_ms()
+            for entry in list(self._ring.entries):
+                if not entry.flying:
+                    self._to_backlog(entry)
+
+    def tick(self) -> None:
+        """Keep the rules of age and absence; call it each second."""
+        self._keep_rules(self._up_ms())
+
+    def flush(self) -> bool:
+        """Write all to flash, for a planned restart; False if the flash refuses."""
+        return self._spill(self._up_ms())
+
+    def _keep_rules(self, now: int) -> None:
+        oldest = self._ring.oldest_at()
+        if oldest is None or not self._may_write(now):
+            return
+        due = (
+            self._ring.filled()
+            or now - oldest >= self._commit_ms - _TICK_MS
+            or self._ring.has_unwritten_event()
+        )
+        if not due and not self._connected and now - self._away_since >= self._spill_ms:
+            due = (
+                now - self._committed_at >= self._commit_ms - _TICK_MS
+                or self._committed_at <= self._away_since + self._spill_ms
+                or self._ring.waiting_bytes() >= self._commit_bytes
+            )
+        if due:
+            self._spill(now)
+
+    def _may_write(self, now: int) -> bool:
+        return self._retry_at is None or now >= self._retry_at
+
+    def _spill(self, now: int) -> bool:
+        """Write what is only in RAM; what is under way stays with its sender, the rest leaves RAM."""
+        waiting = [entry for entry in self._ring.entries if entry.position is None]
+        for entry in waiting:
+            self._date_entry(entry)
+        events = [entry for entry in waiting if entry.kind == "event"]
+        data = [entry for entry in waiting if entry.kind == "data"]
+        done = self._write(self._events, events, now) and self._write(self._data, data, now)
+        for entry in list(self._ring.entries):
+            if entry.position is None:
+                continue
+            if not entry.flying:
+                self._log_of(entry.kind).give_back(entry.position, entry.tries)
+            self._ring.remove(entry)
+        self._committed_at = now
+        return done
+
+    def _write(self, log: SegmentLog, entries, now: int) -> bool:
+        """Write entries and count them as handed out; False if the flash took not all."""
+        if not entries:
+            return True
+        frames = []
+        for entry in entries:
+            kind = DATA if entry.kind == "data" else EVENT
+            if not entry.dated:
+                kind |= UNDATED
+            frames.append((kind, entry.boot, entry.seq, entry.payload))
+        positions = log.write(frames)
+        for index, position in enumerate(positions):
+            entries[index].position = position
+            log.hold(position, entries[index].boot, entries[index].seq)
+        done = len(positions) == len(frames)
+        self._retry_at = None if done else now + _RETRY_MS
+        return done
+
+    # -- out
+
+    def next_live(self) -> "Entry | None":
+        """The oldest live entry that is not under way and has its time; it is under way now."""
+        return self._next_of_ring(True)
+
+    def next_backlog(self) -> "Entry | None":
+        """The oldest entry that is not live, events first; None if none is there or none datable."""
+        for log in (self._events, self._data):
+            entry = self._next_of(log)
+            if entry is not None:
+                return entry
+        return self._next_of_ring(False)
+
+    def _next_of_ring(self, live: bool) -> "Entry | None":
+        for entry in self._ring.entries:
+            if entry.live == live and not entry.flying and self._date_entry(entry):
+                entry.flying = True
+                return entry
+        return None
+
+    def _next_of(self, log: SegmentLog) -> "Entry | None":
+        while True:
+            frame = log.peek()
+            if frame is None:
+                return None
+            kind = "event" if frame.kind & EVENT else "data"
+            payload = frame.payload
+            if frame.kind & UNDATED:
+                anchor = self._anchor(frame.boot, kind)
+                if anchor is None:
+                    return None
+                payload = self._dated(kind, payload, anchor)
+                if payload is None:
+                    log.skip()
+                    self._lost(frame.boot, frame.seq, frame.seq, 1)
+                    continue
+            log.take()
+            entry = Entry(kind, frame.boot, frame.seq, payload, False)
+            entry.tries = frame.tries
+            entry.position = frame.position
+            entry.flying = True
+            return entry
+
+    def acknowledge(self, entry: Entry) -> None:
+        """The PUBACK of an entry came: it is done."""
+        if not entry.flying:
+            return
+        entry.flying = False
+        self._ring.remove(entry)
+        if entry.position is not None:
+            self._log_of(entry.kind).acknowledge(entry.position)
+
+    def give_back(self, entries) -> None:
+        """The connection ended before the PUBACK: they are backlog, and go out again."""
+        for entry in entries:
+            if entry.flying:
+                entry.flying = False
+                self._to_backlog(entry)
+
+    def _to_backlog(self, entry: Entry) -> None:
+        entry.live = False
+        if entry.position is None:
+            return  # it stays in the ring
+        self._ring.remove(entry)
+        if not self._log_of(entry.kind).give_back(entry.position, entry.tries):
+            # Its segment was dropped while it was under way; RAM still has it.
+            entry.position = None
+            entry.at = self._up_ms()
+            self._make_room(entry, entry.at)
+
+    def _log_of(self, kind: str) -> SegmentLog:
+        return self._events if kind == "event" else self._data
+
+    # -- times
+
+    def set_anchor(self, boot: int, offset_ms: int, estimated: bool = False, ts: int = 1) -> None:
+        """Say that utc = up + `offset_ms` in a boot; the first one of a boot counts for ever.
+
+        `ts` is the clock state that its messages then tell.
+        """
+        saved = self._anchors.saved
+        if not self._anchors.put(boot, offset_ms, ts, estimated):
+            return
+        self._undatable = False
+        if boot == self.boot and not self._undated:
+            # Nothing in flash needs it, and every later message has its time.
+            self._anchors.saved = saved
+            return
+        self._save_anchors()
+
+    def _learn_start(self, payload: bytes) -> None:
+        if self._anchors.get(self.boot) is not None:
+            return
+        up, utc = dating.up_ms(payload), dating.utc_ms(payload)
+        if up is not None and utc:
+            self.set_anchor(self.boot, utc - up, ts=dating.clock_state(payload))
+
+    def _save_anchors(self) -> bool:
+        self._anchors.keep(self._needs_anchor)
+        return self._anchors.save()
+
+    def _needs_anchor(self, boot: int) -> bool:
+        return boot == self.boot or self._events.has_undated(boot) or self._data.has_undated(boot)
+
+    def _date_entry(self, entry: Entry) -> bool:
+        """Give an entry of this boot its time if it is known; False if it has to wait."""
+        if entry.dated:
+            return True
+        anchor = self._anchors.get(entry.boot)
+        # In flash it is undated: no other bytes may go out than those it will get after a restart.
+        if anchor is None or (entry.position is not None and not self._kept()):
+            return False
+        payload = self._dated(entry.kind, entry.payload, anchor)
+        if payload is None:
+            return False
+        entry.payload = payload
+        entry.dated = True
+        return True
+
+    def _kept(self) -> bool:
+        if self._anchors.saved:
+            return True
+        now = self._up_ms()
+        if not self._may_write(now):
+            return False
+        if not self._save_anchors():
+            self._retry_at = now + _RETRY_MS
+            return False
+        return True
+
+    def _dated(self, kind: str, payload: bytes, anchor) -> "bytes | None":
+        try:
+            return dating.date(kind, payload, anchor[0], anchor[1], anchor[2])
+        except ValueError:
+            return None
+
+    def _anchor(self, boot: int, kind: str):
+        """The anchor of a boot, kept in flash; estimated if the boot never knew the time."""
+        anchor = self._anchors.get(boot)
+        if anchor is None:
+            if self._undatable or boot == self.boot:
+                return None
+            spare = 1 if kind == "event" else 0  # so that data, the older ones, can always go on
+            if self._anchors.keep(self._needs_anchor) >= _MOST_ANCHORS - spare:
+                return None
+            found = self._estimated(boot)
+            if found is None:
+                self._undatable = True
+                return None
+            self._anchors.put(boot, found[0], 1, found[1])
+            anchor = self._anchors.get(boot)
+        return anchor if self._kept() else None
+
+    def _estimated(self, boot: int) -> "tuple[int, bool] | None":
+        """(offset, whether it is estimated) of an earlier boot, from the boots that follow it.
+
+        Each boot ends right before the next one starts, back from the first whose start is known.
+        """
+        known = self._next_start
+        offset_ms = known[1] if known is not None and known[0] == boot else None
+        length = between = 0
+        following = start = None
+        for other, last_up, other_start in spans.boots(self._events, self._data):
+            if other == boot:
+                if other_start is not None:
+                    return other_start, False
+                length = last_up + 1
+            elif other > boot:
+                following = other if following is None else following
+                anchor = self._anchors.get(other)
+                start = anchor[0] if anchor is not None else other_start
+                if offset_ms is not None or start is not None:
+                    break
+                between += last_up + 1
+        if offset_ms is None:
+            anchor = self._anchors.get(self.boot)
+            if start is None and anchor is not None:
+                start = anchor[0]
+            if start is None:
+                return None
+            offset_ms = start - between - length
+        self._next_start = None if following is None else (following, offset_ms + length)
+        return offset_ms, True
+
+    # -- what is there
+
+    @property
+    def backlog(self) -> int:
+        """Messages that are neither live nor acknowledged."""
+        count = self._data.unacknowledged + self._events.unacknowledged
+        for entry in self._ring.entries:
+            if entry.position is None:
+                count += 0 if entry.live else 1
+            elif entry.live:
+                count -= 1
+        return count
+
+    @property
+    def faults(self) -> int:
+        """How often the flash refused to read or write."""
+        return self._data.faults + self._events.faults
+
+    @property
+    def corrupt(self) -> int:
+        """How many damaged places were set aside in segments."""
+        return self._data.corrupt + self._events.corrupt
+
+    def oldest(self) -> "tuple[int, int] | None":
+        """The lowest (boot, seq) that is not acknowledged, wherever it is."""
+        found = [(entry.boot, entry.seq) for entry in self._ring.entries[:1]]
+        for log in (self._events, self._data):
+            lowest = log.oldest()
+            if lowest is not None:
+                found.append(lowest)
+        return min(found) if found else None
+
+    def take_losses(self) -> "list[tuple[int, int, int, int]]":
+        """What was lost since the last call: (boot, first seq, last seq, count)."""
+        losses = [tuple(loss) for loss in self._losses]
+        self._losses = []
+        return losses
+
+    def _lost(self, boot: int, first: int, last: int, count: int) -> None:
+        self.drops += count
+        losses = self._losses
+        if losses and losses[-1][0] == boot:
+            losses[-1][1] = min(first, losses[-1][1])
+            losses[-1][2] = max(last, losses[-1][2])
+            losses[-1][3] += count
+        elif len(losses) < _MOST_LOSSES:
+            losses.append([boot, first, last, count])
+
+
+def _segment_bytes(limit_bytes: int) -> int:
+    """16 KiB; a large log has larger segments, so that the list of them stays short."""
+    return max(4096, min(16384, limit_bytes // 8), limit_bytes // 512)

@@ -1,0 +1,94 @@
+"""Messages in RAM, in the order in which they were made."""
+
+_OVERHEAD = 96  # an Entry and its place in the list
+
+
+class Entry:
+    """One message on its way: `kind` is "data" or "event", `live` False sends data as hist.
+
+    `tries` counts its publications; `position` is its place in flash, None while it is only in
+    RAM; `at` the uptime from which its age counts.
+    """
+
+    __slots__ = (
+        "at",
+        "boot",
+        "dated",
+        "flying",
+        "kind",
+        "live",
+        "payload",
+        "position",
+        "seq",
+        "tries",
+    )
+
+    def __init__(self, kind: str, boot: int, seq: int, payload: bytes, live: bool) -> None:
+        self.kind = kind
+        self.boot = boot
+        self.seq = seq
+        self.payload = payload
+        self.live = live
+        self.tries = 0
+        self.position = None
+        self.at = 0
+        self.dated = True
+        self.flying = False
+
+
+class Ring:
+    """Entries sorted by (boot, seq); their owner keeps them below `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.entries = []
+        self._limit = limit
+
+    def add(self, entry: Entry) -> None:
+        """Put an entry at its place, which is nearly always the end."""
+        entries = self.entries
+        index = len(entries)
+        while index and (entries[index - 1].boot, entries[index - 1].seq) > (entry.boot, entry.seq):
+            index -= 1
+        entries.insert(index, entry)
+
+    def remove(self, entry: Entry) -> bool:
+        """Take an entry out; False if it is not here."""
+        for index, known in enumerate(self.entries):
+            if known is entry:
+                self.entries.pop(index)
+                return True
+        return False
+
+    def has_room(self, more: int) -> bool:
+        """Whether a payload of `more` bytes fits."""
+        return self._size() + more + _OVERHEAD <= self._limit
+
+    def filled(self) -> bool:
+        """Whether it is more than three quarters full."""
+        return self._size() * 4 > self._limit * 3
+
+    def victim(self) -> "Entry | None":
+        """What goes first when nothing fits: the oldest data that is not under way, then events."""
+        found = None
+        for entry in self.entries:
+            if not entry.flying:
+                if entry.kind == "data":
+                    return entry
+                found = found or entry
+        return found
+
+    def has_unwritten_event(self) -> bool:
+        """Whether an event is in RAM only, because the flash refused it."""
+        return any(e.kind == "event" and e.position is None for e in self.entries)
+
+    def waiting_bytes(self) -> int:
+        """Payload that is in RAM only, in bytes."""
+        return sum([len(entry.payload) for entry in self.entries if entry.position is None])
+
+    def oldest_at(self) -> "int | None":
+        """The uptime from which the oldest entry that is in RAM only counts its age."""
+        ages = [entry.at for entry in self.entries if entry.position is None]
+        return min(ages) if ages else None
+
+    def _size(self) -> int:
+        return sum([len(entry.payload) + _OVERHEAD for entry in self.entries])
