@@ -14,24 +14,36 @@ _EIO = 5
 class Copies:
     """The record `name` in `folder`: the files `name.a` and `name.b`, JSON behind a header.
 
-    `source` is "a" or "b" once `load` found one that is whole, else "".
+    `source` is "a" or "b" once `load` found one that is whole, else ""; `damaged` names those
+    that are there but are not.
     """
 
     def __init__(self, folder: str, name: str) -> None:
         self._base = folder.rstrip("/") + "/" + name
         self._folder = folder
         self.source = ""
+        self.damaged = []
 
-    def load(self) -> "tuple[int, dict] | None":
-        """The newer copy that is whole, as (counter, values); None if neither is."""
-        newest = None
+    def load(self, accept: object = None) -> "tuple[int, dict] | None":
+        """The newer copy that is whole, as (counter, values); None if neither is.
+
+        `accept(values)`, where given, may turn a copy down.
+        """
         self.source = ""
+        self.damaged = []
+        found = []
         for letter in ("a", "b"):
-            found = self._read(letter)
-            if found is not None and (newest is None or found[0] > newest[0]):
-                newest = found
+            copy = self._read(letter)
+            if copy is not None:
+                found.append((copy[0], letter, copy[1]))
+            elif _exists(self._base + "." + letter):
+                self.damaged.append(letter)
+        found.sort(key=lambda copy: -copy[0])
+        for counter, letter, values in found:
+            if accept is None or accept(values):
                 self.source = letter
-        return newest
+                return counter, values
+        return None
 
     def save(self, values: dict) -> None:
         """Replace the older copy; OSError leaves the newer one as it was, ValueError both."""
@@ -93,6 +105,14 @@ def _flush_names(folder: str) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _exists(path: str) -> bool:
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
 
 
 def _remove(path: str) -> None:

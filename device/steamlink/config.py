@@ -1,0 +1,215 @@
+"""A device's configuration in flash: two copies, a technician's file, changes on trial."""
+
+import binascii
+import json
+import os
+
+from .codec import _json as canonical
+from .copies import Copies
+from .schema import DEFAULTS, filled, validate
+
+__all__ = ["DEFAULTS", "Config", "filled", "validate"]
+
+_FILE = "config.json"
+_MOST_BYTES = 16384
+_TRIAL_BOOTS = 3
+_MASK = "***"
+_SECRET = "password"  # noqa: S105 - part of the names of keys
+
+
+class Config:
+    """The configuration in `folder`; `load` first.
+
+    `values` are in force, with defaults filled in; `source` is where they come from ("a", "b",
+    "file", or "defaults": the device must be provisioned); `faults` says what was wrong;
+    `trial` is whether they must yet prove themselves; `crc` is the CRC-32 of `values`.
+    """
+
+    TRIAL_MS = 300000
+
+    def __init__(self, folder: str) -> None:
+        self.values = {}
+        self.source = "defaults"
+        self.faults = []
+        self.trial = False
+        self.crc = 0
+        self._path = folder.rstrip("/") + "/" + _FILE
+        self._copies = Copies(folder, "config")
+        self._record = {}
+
+    def load(self) -> dict:
+        """Read the newer good copy, take in a new config.json, and return `values`.
+
+        Never raises for what is in flash. A change on its fourth boot without proof is rolled
+        back here.
+        """
+        self.faults = []
+        found = self._copies.load(self._is_good)
+        for name in self._copies.damaged:
+            self.faults.append("config.{}: damaged, not used".format(name))
+        self._use(found[1] if found else {}, self._copies.source or "defaults")
+        if self.trial:
+            self._count_trial_boot()
+        self._import_file()
+        return self.values
+
+    def save(self, values: dict) -> None:
+        """Put a whole configuration in force, not on trial; ValueError tells all its faults."""
+        _check(values)
+        kept = json.loads(json.dumps(values))  # the caller's may change
+        self._write({"values": kept, "file": self._record.get("file")})
+
+    def patch(self, changes: dict) -> None:
+        """Put a change in force, on trial: a partial configuration, null removes a key (RFC 7386).
+
+        ValueError tells everything that is wrong with the outcome, OSError that flash refuses;
+        then nothing has changed. A secret shown as *** stays what it is.
+        """
+        if not isinstance(changes, dict):
+            raise ValueError("a change is a JSON object, a part of the configuration")  # noqa: TRY004 - one error type
+        if self.trial:
+            raise ValueError("another change is on trial: wait until it is online, or 5 minutes")
+        before = self._record.get("values", {})
+        values = _merged(before, _unmasked(changes))
+        _check(values)
+        self._write(
+            {"values": values, "file": self._record.get("file"), "before": before, "tries": 0}
+        )
+
+    def confirm(self) -> bool:
+        """The change on trial has proved itself; False if there is none, or flash refuses."""
+        return self.trial and self._settle(self._record["values"])
+
+    def rollback(self) -> bool:
+        """Back to what was in force before the change on trial; False if there is none."""
+        return self.trial and self._settle(self._record["before"])
+
+    def public(self) -> dict:
+        """`values` with every password that is set shown as ***."""
+        return _masked(self.values)
+
+    def _settle(self, values: dict) -> bool:
+        try:
+            self._write({"values": values, "file": self._record.get("file")})
+        except OSError as fault:
+            self.faults.append("flash: {}".format(fault))
+            return False
+        return True
+
+    def _write(self, record: dict) -> None:
+        self._copies.save(record)
+        self._use(record, self._copies.source)
+
+    def _use(self, record: dict, source: str) -> None:
+        self._record = record
+        self.source = source
+        self.trial = "before" in record
+        self.values = filled(record.get("values", {}))
+        self.crc = binascii.crc32(canonical(self.values).encode())
+
+    def _is_good(self, record: dict) -> bool:
+        """Whether a copy may be used: a newer firmware may refuse what an older one took."""
+        faults = validate(record.get("values"))
+        if "before" in record:
+            faults += validate(record["before"]) if record["before"] else []
+        self.faults += ["kept configuration, not used: " + fault for fault in faults]
+        return not faults
+
+    def _count_trial_boot(self) -> None:
+        """A change that keeps the device from starting would never see its 5 minutes."""
+        tries = self._record.get("tries")
+        tries = tries if isinstance(tries, int) else _TRIAL_BOOTS
+        if tries >= _TRIAL_BOOTS:
+            self.faults.append("the last change was rolled back: it never came online")
+            self.rollback()
+            return
+        record = dict(self._record)
+        record["tries"] = tries + 1
+        try:
+            self._write(record)
+        except OSError as fault:
+            self.faults.append("flash: {}".format(fault))
+
+    def _import_file(self) -> None:
+        """Take in what a technician has copied, once; a bad file is left and told."""
+        try:
+            content = self._read_file()
+            if content is None:
+                return
+            checksum = binascii.crc32(content)
+            if checksum == self._record.get("file"):
+                return
+            values = _parsed(content)
+        except (OSError, ValueError) as fault:
+            self.faults.append("{}: {}; not used".format(_FILE, fault))
+            return
+        record = {"values": values, "file": checksum}
+        try:
+            self._copies.save(record)
+        except OSError as fault:
+            self.faults.append("flash: {}".format(fault))
+        self._use(record, "file")
+
+    def _read_file(self) -> "bytes | None":
+        try:
+            os.stat(self._path)
+        except OSError:
+            return None
+        with open(self._path, "rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ValueError("more than {} bytes".format(_MOST_BYTES))
+        return content
+
+
+def _parsed(content: bytes) -> dict:
+    try:
+        values = json.loads(content.decode())
+    except (ValueError, RuntimeError):  # RuntimeError: nested too deeply
+        raise ValueError("no JSON in UTF-8") from None
+    _check(values)
+    return values
+
+
+def _check(values: dict) -> None:
+    faults = validate(values)
+    if not faults and len(json.dumps(values)) > _MOST_BYTES:
+        faults.append("the configuration has more than {} bytes".format(_MOST_BYTES))
+    if faults:
+        raise ValueError("; ".join(faults))
+
+
+def _merged(values: dict, changes: dict) -> dict:
+    merged = dict(values)
+    for key, change in changes.items():
+        if change is None:
+            merged.pop(key, None)
+        elif isinstance(change, dict):
+            old = merged.get(key)
+            merged[key] = _merged(old if isinstance(old, dict) else {}, change)
+        else:
+            merged[key] = change
+    return merged
+
+
+def _is_secret(key: object) -> bool:
+    return isinstance(key, str) and _SECRET in key
+
+
+def _unmasked(changes: dict) -> dict:
+    kept = {}
+    for key, change in changes.items():
+        if not (_is_secret(key) and change == _MASK):
+            kept[key] = _unmasked(change) if isinstance(change, dict) else change
+    return kept
+
+
+def _masked(value: object) -> object:
+    if isinstance(value, dict):
+        shown = {}
+        for key, inner in value.items():
+            shown[key] = _MASK if _is_secret(key) and inner else _masked(inner)
+        return shown
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    return value

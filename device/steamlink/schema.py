@@ -1,0 +1,274 @@
+"""What a device's configuration may hold: its defaults, its limits, and what is wrong with one."""
+
+from . import contract
+
+# The type of a value is that of its default. Empty dicts and lists are checked by hand below.
+DEFAULTS = {
+    "v": 1,
+    "site": "",
+    "device": "",
+    "board": "",
+    "boot_from": 0,
+    "wifi": {"ssid": "", "password": "", "country": "BR"},
+    "mqtt": {
+        "host": "",
+        "port": 1883,
+        "user": "",
+        "password": "",
+        "password_next": "",
+        "tls": False,
+        "ca": "ca.der",
+        "server_name": "",
+        "keepalive_s": 30,
+        "clean": True,
+    },
+    "ntp": ["pool.ntp.org"],
+    "sampling": {"period_ms": 1000, "rows": 6, "publish_ms": 2000, "heartbeat_ms": 60000},
+    "store": {"limit_kib": 512, "ring_kib": 16, "commit_s": 60, "spill_s": 30, "replay_per_s": 5},
+    "diag_s": 60,
+    "ota": {"key": ""},
+    "buses": {},
+    "sensors": [],
+    "limits": [],
+}
+
+_RANGES = {
+    "v": (1, 1),
+    "boot_from": (0, contract.MAX_U32 - 1),
+    "mqtt.port": (1, 65535),
+    "mqtt.keepalive_s": (1, 3600),
+    "sampling.period_ms": (10, 3600000),
+    "sampling.rows": (1, contract.MAX_ROWS),
+    "sampling.publish_ms": (0, 3600000),
+    "sampling.heartbeat_ms": (0, 86400000),
+    "store.limit_kib": (32, 1048576),
+    "store.ring_kib": (1, 65536),
+    "store.commit_s": (1, 3600),
+    "store.spill_s": (0, 3600),
+    "store.replay_per_s": (1, 1000),
+    "diag_s": (1, 86400),
+}
+_LENGTHS = {
+    "wifi.ssid": 32,
+    "wifi.password": 64,
+    "wifi.country": 2,
+    "mqtt.host": 253,
+    "ota.key": 1024,
+}
+_MOST_LETTERS = 128
+_MOST_TEXT = 512
+_MOST_DEPTH = 6
+_MOST_LISTED = 64
+_MOST_HOSTS = 8
+_LEAST_PASSPHRASE = 8  # IEEE 802.11 (WPA2-PSK): 8 to 63 letters, or 64 of hex
+_MOST_FAULTS = 12
+_BUS_KINDS = ("onewire", "spi", "i2c", "pin", "pulse", "uart", "tcp")
+_LIMIT_KEYS = ("metric", "type", "setpoint", "deadband")
+_LIMIT_TYPES = ("LO", "LOLO", "HI", "HIHI")
+_INFINITY = float("inf")
+
+
+def filled(values: dict) -> dict:
+    """A new configuration: the defaults with `values` over them; sections are new dicts."""
+    whole = {}
+    for key, default in DEFAULTS.items():
+        value = values.get(key, default)
+        if isinstance(default, dict):
+            whole[key] = dict(default)
+            whole[key].update(value)
+        else:
+            whole[key] = list(value) if isinstance(default, list) else value
+    return whole
+
+
+def validate(values: dict) -> "list[str]":
+    """What is wrong with a configuration, as "path: what is wrong"; empty if nothing is.
+
+    Values that are not given have their defaults; only `site`, `device` and `mqtt.host` must
+    be given.
+    """
+    if not isinstance(values, dict):
+        return ["the configuration is no JSON object"]
+    faults = []
+    _section("", values, DEFAULTS, faults)
+    if not faults:
+        whole = filled(values)
+        _names(whole, faults)
+        _network(whole, faults)
+        _buses(whole["buses"], faults)
+        _listed("sensors", whole["sensors"], _sensor, whole["buses"], faults)
+        _listed("limits", whole["limits"], _limit, None, faults)
+    return faults[:_MOST_FAULTS]
+
+
+def _section(prefix: str, values: dict, known: dict, faults: list) -> None:
+    for key in sorted(values):
+        path = prefix + key
+        value = values[key]
+        if key not in known:
+            faults.append("{}: unknown{}".format(path[:_MOST_LETTERS], _nearest(prefix, key)))
+            continue
+        default = known[key]
+        if isinstance(default, dict):
+            if not isinstance(value, dict):
+                faults.append("{}: {!r} is no JSON object".format(path, value))
+            elif default:
+                _section(path + ".", value, default, faults)
+        elif isinstance(default, list):
+            if not isinstance(value, list) or len(value) > _MOST_LISTED:
+                faults.append("{}: a list of at most {}".format(path, _MOST_LISTED))
+        else:
+            _value(path, value, default, faults)
+
+
+def _value(path: str, value: object, default: object, faults: list) -> None:
+    if default is True or default is False:
+        if value is not True and value is not False:
+            faults.append("{}: {!r} is neither true nor false".format(path, value))
+    elif isinstance(default, int):
+        low, high = _RANGES[path]
+        if not _is_whole(value) or not low <= value <= high:
+            faults.append("{}: {!r}; a whole number, {} to {}".format(path, value, low, high))
+    else:
+        most = _LENGTHS.get(path, _MOST_LETTERS)
+        if not isinstance(value, str) or len(value) > most or not _is_line(value):
+            faults.append("{}: text of at most {} characters on one line".format(path, most))
+
+
+def _names(whole: dict, faults: list) -> None:
+    text = "{}: {!r} is no name: a-z, 0-9, _ and -, at most 32, a letter or digit first"
+    faults += [
+        text.format(key, whole[key])
+        for key in ("site", "device")
+        if not contract.is_name(whole[key])
+    ]
+
+
+def _network(whole: dict, faults: list) -> None:
+    mqtt, password = whole["mqtt"], whole["wifi"]["password"]
+    if not _is_host(mqtt["host"]):
+        faults.append("mqtt.host: {!r}; the broker's name or address alone".format(mqtt["host"]))
+    if "/" in mqtt["ca"]:
+        faults.append("mqtt.ca: {!r}; the name of a file beside this one".format(mqtt["ca"]))
+    if 0 < len(password) < _LEAST_PASSPHRASE:
+        faults.append("wifi.password: WPA2 wants 8 to 63 characters, or none")
+    if not all(letter in "0123456789abcdefABCDEF" for letter in whole["ota"]["key"]):
+        faults.append("ota.key: the modulus of an RSA key in hex")
+    if len(whole["ntp"]) > _MOST_HOSTS or not all(_is_host(host) for host in whole["ntp"]):
+        faults.append("ntp: a list of at most {} names or addresses".format(_MOST_HOSTS))
+
+
+def _buses(buses: dict, faults: list) -> None:
+    for name in sorted(buses):
+        path = "buses." + name[:_MOST_LETTERS]
+        bus = buses[name]
+        if not isinstance(bus, dict) or bus.get("kind") not in _BUS_KINDS:
+            faults.append("{}.kind: one of {}".format(path, ", ".join(_BUS_KINDS)))
+        _plain(path, bus, _MOST_DEPTH, faults)
+
+
+def _listed(path: str, items: list, check: object, buses: object, faults: list) -> None:
+    for number, item in enumerate(items):
+        where = "{}[{}]".format(path, number)
+        if isinstance(item, dict):
+            check(where, item, buses, faults)
+            _plain(where, item, _MOST_DEPTH, faults)
+        else:
+            faults.append(where + ": no JSON object")
+
+
+def _sensor(path: str, sensor: dict, buses: dict, faults: list) -> None:
+    # The keys of a driver are its own: it checks them when it is made.
+    kind = sensor.get("kind")
+    if not isinstance(kind, str) or not contract.is_metric_name(kind):
+        faults.append("{}.kind: {!r} is no kind of sensor".format(path, kind))
+    bus = sensor.get("bus")
+    if bus is not None and (not isinstance(bus, str) or bus not in buses):
+        faults.append("{}.bus: {!r} is not in buses".format(path, bus))
+
+
+def _limit(path: str, limit: dict, _: object, faults: list) -> None:
+    faults += [
+        "{}.{}: unknown; {} are known".format(path, key[:_MOST_LETTERS], ", ".join(_LIMIT_KEYS))
+        for key in sorted(limit)
+        if key not in _LIMIT_KEYS
+    ]
+    if not contract.is_metric_name(limit.get("metric")):
+        faults.append("{}.metric: {!r} is no metric".format(path, limit.get("metric")))
+    if limit.get("type") not in _LIMIT_TYPES:
+        faults.append("{}.type: one of {}".format(path, ", ".join(_LIMIT_TYPES)))
+    if not _is_number(limit.get("setpoint")):
+        faults.append("{}.setpoint: a number".format(path))
+    deadband = limit.get("deadband", 0)
+    if not _is_number(deadband) or deadband < 0:
+        faults.append("{}.deadband: a number from 0".format(path))
+
+
+def _plain(path: str, value: object, depth: int, faults: list) -> None:
+    """Whatever a driver's keys hold is plain, finite and not deep."""
+    if isinstance(value, str):
+        good = len(value) <= _MOST_TEXT
+    elif isinstance(value, (dict, list)):
+        good = depth > 0 and len(value) <= _MOST_LISTED
+        if good and isinstance(value, dict):
+            for key in sorted(value):
+                _plain(path + "." + key[:_MOST_LETTERS], value[key], depth - 1, faults)
+        elif good:
+            for item in value:
+                _plain(path, item, depth - 1, faults)
+    else:
+        good = value is None or value is True or value is False or _is_number(value)
+    if not good and len(faults) < _MOST_FAULTS:
+        faults.append("{}: too long, too deep or no number".format(path))
+
+
+def _is_whole(value: object) -> bool:
+    # A bool is an int in CPython but not in MicroPython.
+    return isinstance(value, int) and value is not True and value is not False
+
+
+def _is_number(value: object) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and -_INFINITY < value < _INFINITY)
+
+
+def _is_line(text: str) -> bool:
+    return all(letter >= " " and letter != "\x7f" for letter in text)
+
+
+def _is_host(text: object) -> bool:
+    if not isinstance(text, str) or not 1 <= len(text) <= _LENGTHS["mqtt.host"]:
+        return False
+    return _is_line(text) and not any(letter in text for letter in " /@?#")
+
+
+def _nearest(prefix: str, key: str) -> str:
+    """The known path that is most like an unknown one: "; mqtt.port is known", or nothing."""
+    best, found = len(key) // 2 + 1, ""
+    for path in sorted(_paths()):
+        section, leaf = path.rsplit(".", 1) if "." in path else ("", path)
+        # One letter is worth less than the right section.
+        distance = _distance(key[:32], leaf) + (0 if section == prefix[:-1] else 0.5)
+        if distance < best:
+            best, found = distance, path
+    return "; {} is known".format(found) if found else ""
+
+
+def _paths() -> "list[str]":
+    paths = []
+    for key, default in DEFAULTS.items():
+        paths.append(key)
+        if isinstance(default, dict):
+            paths += [key + "." + leaf for leaf in default]
+    return paths
+
+
+def _distance(one: str, other: str) -> int:
+    """How many letters must be put in, left out or changed (Levenshtein)."""
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one):
+        diagonal, row[0] = row[0], i + 1
+        for j, wanted in enumerate(other):
+            changed = diagonal + (letter != wanted)
+            diagonal = row[j + 1]
+            row[j + 1] = min(changed, diagonal + 1, row[j] + 1)
+    return row[-1]
