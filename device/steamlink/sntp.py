@@ -1,0 +1,165 @@
+"""UTC from NTP servers that may be silent, wrong or lying: a small client of SNTP (RFC 4330)."""
+
+import asyncio
+import os
+import socket
+
+from . import contract
+
+_PORT = 123
+_PACKET_BYTES = 48
+_POLL_S = 0.005
+_BUSY = (11, 35, 115)  # EAGAIN (Linux, lwIP; BSD), EINPROGRESS
+_REQUEST = 0x23  # version 4, mode 3: client
+_SERVER = 4
+_UNSYNCHRONISED = 3
+_MOST_STRATUM = 15
+_EPOCH_1900_S = 2208988800  # 1900-01-01 to 1970-01-01
+_ERA_S = 4294967296
+_ERA_BIT = 2147483648
+_DAY_MS = 86400000
+_FIRST_RETRY_MS = 15000
+_LAST_RETRY_MS = 900000
+
+
+class KissOfDeath(OSError):
+    """A server wants no more questions; `code` is its four letters (RFC 5905, 7.4)."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+async def query(host: str, timeout_ms: int, clock: object) -> int:
+    """Ask `host` ("name" or "name:port") once for UTC in ms, half the round trip added.
+
+    OSError says why there is none. Answers to other questions than ours are passed over.
+    """
+    name, _, port = host.partition(":")
+    address = await _resolve(name, int(port) if port else _PORT)
+    link = socket.socket(address[0], socket.SOCK_DGRAM)
+    try:
+        link.setblocking(False)
+        link.connect(address[-1])
+        question = bytearray(_PACKET_BYTES)
+        question[0] = _REQUEST
+        # Random instead of our time: nobody who does not see it can answer it.
+        question[40:] = cookie = os.urandom(8)
+        sent_ms = clock.up_ms()
+        link.send(question)
+        answer = await _answer(link, host, cookie, sent_ms + timeout_ms, clock)
+        return _utc_ms(answer, host) + (clock.up_ms() - sent_ms) // 2
+    finally:
+        link.close()
+
+
+async def keep_time(
+    clock: object,
+    hosts: "list[str]",
+    *,
+    on_time: object = None,
+    random: object = None,
+    every_ms: int = 21600000,
+    timeout_ms: int = 2000,
+    log: object = None,
+    sleep: object = asyncio.sleep,
+) -> None:
+    """Set `clock` from the first of `hosts` that answers, at once and then every 6 h, for ever.
+
+    `on_time()` is called after each success; `random()` in [0, 1) spreads the devices; `log`
+    (a LogRing) is told of failures. A server that says so is left alone for a day.
+    """
+    retry_ms = _FIRST_RETRY_MS
+    quiet = {}
+    while True:
+        if await _round(clock, hosts, quiet, timeout_ms, log):
+            if on_time is not None:
+                on_time()
+            retry_ms = _FIRST_RETRY_MS
+            wait_ms = every_ms
+        else:
+            wait_ms = retry_ms
+            retry_ms = min(2 * retry_ms, _LAST_RETRY_MS)
+        if random is not None:
+            wait_ms = int(wait_ms * (0.75 + 0.5 * random()))
+        await _rest(clock, wait_ms, sleep)
+
+
+async def _round(clock: object, hosts: list, quiet: dict, timeout_ms: int, log: object) -> bool:
+    """Ask one host after the other until one gives a time that the clock takes."""
+    for host in hosts:
+        if clock.up_ms() < quiet.get(host, 0):
+            continue
+        try:
+            utc_ms = await query(host, timeout_ms, clock)
+            if clock.set_utc(utc_ms, contract.CLOCK_SYNCHRONISED):
+                return True
+            text = "ntp {}: {} cannot be, not taken".format(host, utc_ms)
+        except KissOfDeath as refusal:
+            quiet[host] = clock.up_ms() + _DAY_MS
+            text = str(refusal)
+        except (OSError, ValueError) as fault:
+            text = str(fault)
+        if log is not None:
+            log.note(text)
+    return False
+
+
+async def _rest(clock: object, wait_ms: int, sleep: object) -> None:
+    # In pieces: on a board that sleeps lightly one long sleep may be late by much.
+    until = clock.up_ms() + wait_ms
+    while clock.up_ms() < until:
+        await sleep(min(60000, max(1, until - clock.up_ms())) / 1000)
+
+
+async def _resolve(name: str, port: int) -> tuple:
+    loop = asyncio.get_event_loop()
+    try:
+        if hasattr(loop, "getaddrinfo"):  # MicroPython has only the one that blocks
+            found = await loop.getaddrinfo(name, port, type=socket.SOCK_DGRAM)
+        else:
+            found = socket.getaddrinfo(name, port, 0, socket.SOCK_DGRAM)
+    except OSError as fault:
+        raise OSError("ntp {}: no address: {}".format(name, fault)) from None
+    if not found:
+        raise OSError("ntp {}: no address".format(name))
+    return found[0]
+
+
+async def _answer(link: object, host: str, cookie: bytes, until: int, clock: object) -> bytes:
+    strays = 0
+    while True:
+        try:
+            packet = link.recv(2 * _PACKET_BYTES)
+        except OSError as fault:
+            if fault.args[0] not in _BUSY:
+                raise OSError("ntp {}: {}".format(host, fault)) from None
+            packet = None
+        if packet is not None:
+            if len(packet) >= _PACKET_BYTES and packet[24:32] == cookie:
+                return packet
+            strays += 1
+        if clock.up_ms() >= until:
+            text = "ntp {}: no answer in time, {} answers to something else"
+            raise OSError(text.format(host, strays))
+        await asyncio.sleep(_POLL_S if packet is None else 0)
+
+
+def _utc_ms(packet: bytes, host: str) -> int:
+    """The transmit time of an answer; OSError says why it is none."""
+    mode, leap, stratum = packet[0] & 7, packet[0] >> 6, packet[1]
+    if mode != _SERVER:
+        raise OSError("ntp {}: mode {} is no server's".format(host, mode))
+    if stratum == 0:
+        code = "".join([chr(byte) for byte in packet[12:16] if 32 < byte < 127])  # noqa: PLR2004 - printable
+        raise KissOfDeath(code, "ntp {}: kiss of death {}".format(host, code))
+    if stratum > _MOST_STRATUM or leap == _UNSYNCHRONISED:
+        raise OSError("ntp {}: the server has no time itself (stratum {})".format(host, stratum))
+    seconds = int.from_bytes(packet[40:44], "big")
+    fraction = int.from_bytes(packet[44:48], "big")
+    if seconds == 0 and fraction == 0:
+        raise OSError("ntp {}: answers with time zero".format(host))
+    # RFC 4330, 3: with the first bit clear it counts from 2036-02-07 06:28:16.
+    if seconds < _ERA_BIT:
+        seconds += _ERA_S
+    return (seconds - _EPOCH_1900_S) * 1000 + (fraction * 1000 >> 32)
