@@ -122,13 +122,14 @@ class Session:
             self._writer.s.close()
 
     async def _exactly(self, length):
-        data = b""
-        while len(data) < length:
-            piece = await self._reader.read(min(length - len(data), 4096))
+        data, done = bytearray(length), 0
+        while done < length:
+            piece = await self._reader.read(min(length - done, 16384))
             if not piece:
                 self.gone = True
                 raise Gone
-            data += piece
+            data[done : done + len(piece)] = piece
+            done += len(piece)
         return data
 
 
@@ -170,7 +171,7 @@ class Broker:
         self._tasks.append(asyncio.current_task())
         try:
             await self._script(session)
-        except (Gone, OSError):
+        except (Gone, OSError, asyncio.CancelledError):
             session.gone = True
         except AssertionError as error:
             self.faults.append(error)

@@ -1,0 +1,834 @@
+"""The MQTT client against brokers that misbehave, on both interpreters.
+
+The client's clock runs 20 times as fast as the world's: a keepalive of 2 s is 100 ms here.
+"""
+
+import asyncio
+import random
+import socket
+import unittest
+
+from device.steamlink import mqtt
+from tests.firmware.scripted_broker import (
+    CONNECT,
+    DISCONNECT,
+    PINGREQ,
+    PUBLISH,
+    Broker,
+    eventually,
+    failure_of,
+    message,
+    real_ms,
+    run,
+)
+
+FASTER = 20
+PUBACK = 0x40
+
+
+def client(**changes):
+    """A client in a hurry; `acks` and `messages` list what its owner was told."""
+    settings = {
+        "client_id": "cal-1",
+        "keepalive_s": 600,
+        "puback_timeout_ms": 600000,
+        "up_ms": lambda: FASTER * real_ms(),
+        "tick_ms": 3,
+    }
+    settings.update(changes)
+    made = mqtt.Client(**settings)
+    made.acks = []
+    made.messages = []
+    made.on_acknowledged = made.acks.append
+    made.on_message = lambda *parts: made.messages.append(parts)
+    return made
+
+
+async def ended(one):
+    """What ended the connection, as `run` raises it."""
+    return await asyncio.wait_for(failure_of(one.run()), 3)
+
+
+async def published(one, times):
+    """Publish so often and return the packet ids."""
+    ids = []
+    for _ in range(times):
+        ids.append(await one.publish("t", b"x"))  # noqa: PERF401 - MicroPython has no await there
+    return ids
+
+
+def against(script, test, **changes):
+    """Run `test(client, broker)` with the client connected to a broker that does `script`."""
+
+    async def all_of_it():
+        broker = await Broker(script).start()
+        one = client(**changes)
+        try:
+            await one.connect("127.0.0.1", broker.port, timeout_ms=1000)
+            await test(one, broker)
+        finally:
+            one.close()
+            await broker.stop()
+
+    run(all_of_it())
+
+
+def refused_by(script, timeout_ms=1000, **changes):
+    """How connecting to a broker that does `script` fails."""
+
+    async def all_of_it():
+        broker = await Broker(script).start()
+        one = client(**changes)
+        try:
+            return await failure_of(one.connect("127.0.0.1", broker.port, timeout_ms=timeout_ms))
+        finally:
+            one.close()
+            await broker.stop()
+
+    return run(all_of_it())
+
+
+async def good(session):
+    """A broker that does everything right."""
+    await session.accept()
+    await session.serve()
+
+
+def answering(data):
+    """A broker that accepts, sends this, and reads on."""
+
+    async def script(session):
+        await session.accept()
+        await session.send(data)
+        await session.serve()
+
+    return script
+
+
+class TestConnecting(unittest.TestCase):
+    """From a name to CONNACK."""
+
+    def test_connect_to_kept_session_tells_so(self):
+        """Session present is an answer, not a fault: mqtt_as refuses it."""
+
+        async def kept(session):
+            await session.accept(b"\x20\x02\x01\x00")
+            await session.serve()
+
+        async def all_of_it():
+            broker = await Broker(kept).start()
+            one = client(clean=False)
+            try:
+                self.assertTrue(await one.connect("127.0.0.1", broker.port))
+                await one.publish("t", b"x")
+                await eventually(lambda: one.acks == [1])
+                self.assertEqual(broker.sessions[0].of_kind(CONNECT)[0][1][7] & 0x02, 0)
+            finally:
+                one.close()
+                await broker.stop()
+
+        run(all_of_it())
+
+    def test_connect_that_is_refused_tells_the_code(self):
+        """Each return code 1 to 5 comes as Refused, with words."""
+        for code in range(1, 6):
+
+            async def refusing(session, code=code):
+                await session.accept(bytes((0x20, 2, 0, code)))
+
+            error = refused_by(refusing)
+            self.assertIsInstance(error, mqtt.Refused)
+            self.assertEqual(error.code, code)
+            self.assertIn("refused", str(error))
+
+    def test_connack_in_single_bytes_is_understood(self):
+        """A CONNACK may come in as many segments as it has bytes."""
+
+        async def slow(session):
+            await session.packet()
+            await session.dribble(b"\x20\x02\x00\x00")
+            await session.serve()
+
+        async def test(one, broker):
+            await one.publish("t", b"x")
+            await eventually(lambda: one.acks == [1])
+
+        against(slow, test)
+
+    def test_connect_answered_with_nonsense_is_lost(self):
+        """Garbage, another packet, a CONNACK of code 6, of 5 length bytes, a giant one."""
+        for answer in (
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            b"\xd0\x00",
+            b"\x20\x02\x00\x06",
+            b"\x20\x02\x02\x00",
+            b"\x20\xff\xff\xff\xff\x01",
+            b"\x20\xff\xff\xff\x7f",
+            b"\x30\x05\x00\x01abc",
+            b"\x00\x00",
+        ):
+
+            async def nonsense(session, answer=answer):
+                await session.accept(answer)
+                await session.silence()
+
+            error = refused_by(nonsense, timeout_ms=300)
+            self.assertIsInstance(error, mqtt.ConnectionLost)
+            self.assertIn("127.0.0.1", str(error))
+
+    def test_connect_closed_without_answer_is_lost(self):
+        """The broker closes before, or in the middle of, its CONNACK."""
+
+        async def half(session):
+            await session.accept(b"\x20\x02")
+
+        async def none(session):
+            await session.packet()
+
+        for script in (half, none):
+            self.assertIn("closed", str(refused_by(script)))
+
+    def test_connect_without_answer_ends_in_time(self):
+        """A broker that accepts TCP and says nothing costs the time-out, not more."""
+
+        async def mute(session):
+            await session.packet()
+            await session.silence()
+
+        began = real_ms()
+        error = refused_by(mute, timeout_ms=60)
+        self.assertIn("60 ms", str(error))
+        self.assertTrue(real_ms() - began < 1000)
+
+    def test_connect_whose_tcp_never_answers_ends_in_time(self):
+        """A host that swallows SYNs (here: a full backlog) costs the time-out, not more."""
+
+        async def all_of_it():
+            port = 20000 + real_ms() % 12000
+            deaf = socket.socket()
+            deaf.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+            deaf.listen(0)
+            waiting = []
+            for _ in range(4):
+                other = socket.socket()
+                other.setblocking(False)
+                try:
+                    other.connect(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+                except OSError:
+                    waiting.append(other)  # it is under way
+            try:
+                return await failure_of(client().connect("127.0.0.1", port, timeout_ms=80))
+            finally:
+                for other in waiting:
+                    other.close()
+                deaf.close()
+
+        self.assertIn("80 ms", str(run(all_of_it())))
+
+    def test_connect_where_nobody_listens_is_lost(self):
+        """A refused TCP connection and an unknown name are ConnectionLost."""
+
+        async def all_of_it():
+            one = client()
+            return (
+                await failure_of(one.connect("127.0.0.1", 1)),
+                await failure_of(one.connect("no-such-host.invalid", 1883)),
+            )
+
+        for error in run(all_of_it()):
+            self.assertIsInstance(error, mqtt.ConnectionLost)
+
+    def test_connect_asks_for_the_address_each_time(self):
+        """A broker that moved is found: no address is kept from the attempt before."""
+
+        async def all_of_it():
+            old, new = await Broker(good).start(), await Broker(good).start()
+            where = {"broker.plant": old.port}
+            asked = []
+
+            async def resolving(host, port):
+                asked.append(host)
+                return await asyncio.open_connection("127.0.0.1", where[host])
+
+            one = client(open_connection=resolving)
+            try:
+                for port in (old.port, new.port):
+                    where["broker.plant"] = port
+                    await one.connect("broker.plant", 1883)
+                    one.close()
+                self.assertEqual(asked, ["broker.plant"] * 2)
+                await eventually(lambda: len(new.sessions) == 1)
+                self.assertEqual(len(old.sessions), 1)
+            finally:
+                await old.stop()
+                await new.stop()
+
+        run(all_of_it())
+
+    def test_connect_cancelled_leaves_nothing_behind(self):
+        """The socket is closed and the cancellation goes on."""
+
+        async def mute(session):
+            await session.packet()
+            await session.packet()
+
+        async def all_of_it():
+            broker = await Broker(mute).start()
+            one = client()
+            task = asyncio.create_task(one.connect("127.0.0.1", broker.port))
+            try:
+                await eventually(lambda: broker.sessions and broker.sessions[0].seen)
+                task.cancel()
+                try:
+                    await task
+                    self.fail("it was not cancelled")
+                except asyncio.CancelledError:
+                    pass
+                await eventually(lambda: broker.sessions[0].gone)
+            finally:
+                await broker.stop()
+
+        run(all_of_it())
+
+    def test_publish_without_connection_is_lost(self):
+        """Nothing is queued for later: that is the outbox's work."""
+
+        async def all_of_it():
+            one = client()
+            for awaitable in (one.publish("t", b"x"), one.subscribe("t"), one.run()):
+                self.assertIsInstance(await failure_of(awaitable), mqtt.ConnectionLost)
+            await one.disconnect()
+            one.close()
+
+        run(all_of_it())
+
+
+class TestPublishing(unittest.TestCase):
+    """QoS 1 from the id to the PUBACK."""
+
+    def test_publish_acknowledged_is_no_longer_in_flight(self):
+        """The owner learns the id from publish, then that it was acknowledged."""
+
+        async def test(one, broker):
+            self.assertEqual(await one.publish("t", b"one"), 1)
+            self.assertEqual(await one.publish("t", b"two"), 2)
+            self.assertEqual(one.acks, [])
+            self.assertEqual(one.unacknowledged(), [1, 2])
+            await eventually(lambda: one.in_flight == 0)
+            self.assertEqual(one.acks, [1, 2])
+            self.assertEqual(
+                broker.sessions[0].published(), [(1, False, b"one"), (2, False, b"two")]
+            )
+
+        against(good, test)
+
+    def test_publish_with_qos_0_has_no_id(self):
+        """QoS 0 is never in flight."""
+
+        async def test(one, broker):
+            self.assertEqual(await one.publish("t", b"x", qos=0), 0)
+            self.assertEqual(one.in_flight, 0)
+            await eventually(lambda: broker.sessions[0].of_kind(PUBLISH))
+            self.assertEqual(broker.sessions[0].of_kind(PUBLISH)[0], (0x30, b"\x00\x01tx"))
+
+        against(good, test)
+
+    def test_publish_whose_ack_is_lost_is_sent_again_as_duplicate(self):
+        """A broker that acknowledges every second PUBLISH gets each again: umqtt.robust hangs."""
+        arrived = []
+
+        def second(packet_id):
+            arrived.append(packet_id)
+            return [packet_id] if len(arrived) % 2 == 0 else []
+
+        async def forgetful(session):
+            await session.accept()
+            await session.serve(second)
+
+        async def test(one, broker):
+            for number in range(8):
+                await one.publish("t", b"%d" % number)
+            await eventually(lambda: one.in_flight == 0)
+            self.assertEqual(sorted(one.acks), list(range(1, 9)))
+            published = broker.sessions[0].published()
+            again = [packet_id for packet_id, dup, _ in published if dup]
+            self.assertEqual(len(again), one.resends)
+            self.assertTrue(len(again) >= 4)
+            for packet_id, _, payload in published:
+                self.assertEqual(payload, b"%d" % (packet_id - 1))
+
+        against(forgetful, test, retries=10, puback_timeout_ms=600)
+
+    def test_publish_never_acknowledged_ends_the_connection(self):
+        """After `retries` copies it is the connection that is to blame; the ids are told."""
+
+        async def mute(session):
+            await session.accept()
+            await session.serve(lambda _: [])
+
+        async def test(one, broker):
+            await one.publish("t", b"a")
+            await one.publish("t", b"b")
+            error = await ended(one)
+            self.assertIsInstance(error, mqtt.ConnectionLost)
+            self.assertIn("no PUBACK", str(error))
+            self.assertEqual(one.unacknowledged(), [1, 2])
+            await eventually(lambda: broker.sessions[0].gone)
+            self.assertEqual(len(broker.sessions[0].published()), 6)
+            self.assertIn("no PUBACK", str(await failure_of(one.publish("t", b"c"))))
+
+        against(mute, test, retries=2, puback_timeout_ms=600)
+
+    def test_puback_of_unknown_id_or_twice_is_counted(self):
+        """A wrong or a doubled PUBACK acknowledges nothing and does no harm."""
+
+        async def confused(session):
+            await session.accept()
+            await session.serve(lambda packet_id: [999, packet_id, packet_id])
+
+        async def test(one, broker):
+            await one.publish("t", b"x")
+            await eventually(lambda: one.strays == 2)
+            self.assertEqual(one.acks, [1])
+            await one.publish("t", b"y")
+            await eventually(lambda: one.acks == [1, 2])
+
+        against(confused, test)
+
+    def test_packet_id_after_65535_is_1(self):
+        """The id wraps past 0, which no packet may have: umqtt breaks here for ever."""
+
+        async def test(one, broker):
+            ids = await published(one, 10)
+            self.assertEqual(ids, [65530, 65531, 65532, 65533, 65534, 65535, 1, 2, 3, 4])
+            await eventually(lambda: one.acks == ids)
+
+        against(good, test, first_id=65530)
+
+    def test_packet_id_in_flight_is_not_given_again(self):
+        """An id that comes round while its message waits is passed over."""
+
+        async def choosy(session):
+            await session.accept()
+            await session.serve(lambda packet_id: [] if packet_id == 1 else [packet_id])
+
+        async def test(one, broker):
+            self.assertEqual(await one.publish("t", b"x"), 1)
+            for _ in range(65533):
+                one._free_id()
+            self.assertEqual(await published(one, 3), [65535, 2, 3])
+
+        against(choosy, test)
+
+    def test_publish_from_many_tasks_keeps_each_packet_whole(self):
+        """Packets of concurrent publishers do not mix, with acknowledgements in between."""
+
+        async def test(one, broker):
+            async def some(letter):
+                for _ in range(10):
+                    await one.publish("t", letter * 300)
+
+            await asyncio.gather(some(b"a"), some(b"b"), some(b"c"))
+            await eventually(lambda: len(one.acks) == 30)
+            payloads = [payload for _, _, payload in broker.sessions[0].published()]
+            for letter in (b"a", b"b", b"c"):
+                self.assertEqual(payloads.count(letter * 300), 10)
+
+        against(good, test)
+
+    def test_publish_of_a_megabyte_arrives_whole(self):
+        """More than any socket takes at once is written in parts."""
+        payload = bytes(range(256)) * 4096
+
+        async def test(one, broker):
+            await one.publish("t", payload)
+            await eventually(lambda: one.acks == [1])
+            self.assertTrue(broker.sessions[0].published()[0][2] == payload)
+
+        against(good, test)
+
+    def test_publish_beyond_the_window_waits(self):
+        """At most 32 messages are in flight, whatever the owner does."""
+
+        async def mute(session):
+            await session.accept()
+            await session.serve(lambda _: [])
+
+        async def test(one, broker):
+            async def flood():
+                while True:
+                    await one.publish("t", b"x")
+
+            task = asyncio.create_task(flood())
+            await eventually(lambda: one.in_flight == 32)
+            await asyncio.sleep(0.02)
+            self.assertEqual(one.in_flight, 32)
+            task.cancel()
+
+        against(mute, test)
+
+
+class TestReceiving(unittest.TestCase):
+    """Commands, and what looks like them."""
+
+    def test_message_of_qos_1_is_acknowledged_after_the_owner_has_it(self):
+        """The PUBACK follows on_message; QoS 0 has none; the retain bit is told."""
+        data = message("c/1", b"one", 77) + message("c/2", b"two", flags=0x01)
+
+        async def test(one, broker):
+            await eventually(lambda: len(one.messages) == 2)
+            self.assertEqual(one.messages, [("c/1", b"one", False), ("c/2", b"two", True)])
+            self.assertIsInstance(one.messages[0][1], bytes)
+            await eventually(lambda: broker.sessions[0].of_kind(PUBACK))
+            self.assertEqual(broker.sessions[0].of_kind(PUBACK), [(0x40, b"\x00\x4d")])
+
+        against(answering(data), test)
+
+    def test_message_in_single_bytes_arrives_whole(self):
+        """A message may come a byte at a time."""
+
+        async def slow(session):
+            await session.accept()
+            await session.dribble(message("cmd", b"x" * 150, 5))
+            await session.serve()
+
+        async def test(one, broker):
+            await eventually(lambda: one.messages)
+            self.assertEqual(one.messages, [("cmd", b"x" * 150, False)])
+
+        against(slow, test)
+
+    def test_message_too_long_is_refused_and_the_next_arrives(self):
+        """A megabyte passes by in small pieces: acknowledged, counted, not kept."""
+        data = message("cmd", b"x" * 1000000, 5) + message("cmd", b"short", 6)
+
+        async def test(one, broker):
+            await eventually(lambda: one.messages)
+            self.assertEqual(one.messages, [("cmd", b"short", False)])
+            self.assertEqual(one.oversize, 1)
+            await eventually(lambda: len(broker.sessions[0].of_kind(PUBACK)) == 2)
+
+        against(answering(data), test)
+
+    def test_message_just_at_the_limit_is_taken(self):
+        """`max_packet` counts the remaining length."""
+        fits = message("c", b"x" * 95, 1)
+        exceeds = message("c", b"x" * 96, 2)
+
+        async def test(one, broker):
+            await eventually(lambda: one.oversize == 1)
+            self.assertEqual(one.messages, [("c", b"x" * 95, False)])
+
+        against(answering(fits + exceeds), test, max_packet=100)
+
+    def test_callback_that_raises_is_counted(self):
+        """The owner's fault is not the connection's; the message is acknowledged."""
+
+        async def test(one, broker):
+            def failing(*_):
+                raise RuntimeError("no room")
+
+            one.on_message = failing
+            one.on_acknowledged = failing
+            await one.publish("t", b"x")
+            await eventually(lambda: one.callback_faults == 2)
+            self.assertEqual(one.callback_fault, "RuntimeError: no room")
+            await eventually(lambda: broker.sessions[0].of_kind(PUBACK))
+            self.assertEqual(one.in_flight, 0)
+            await one.publish("t", b"y")
+            await eventually(lambda: one.callback_faults == 3)
+
+        against(answering(message("cmd", b"x", 5)), test)
+
+    def test_callback_that_closes_ends_the_connection(self):
+        """A command to restart may close from inside on_message."""
+
+        async def test(one, broker):
+            one.on_message = lambda *_: one.close()
+            self.assertIn("closed by this device", str(await ended(one)))
+            await eventually(lambda: broker.sessions[0].gone)
+
+        async def later(session):
+            await session.accept()
+            await asyncio.sleep(0.01)
+            await session.send(message("cmd", b"x", 5))
+            await session.serve()
+
+        against(later, test)
+
+    def test_subscribe_tells_the_granted_qos(self):
+        """The SUBACK's code is the answer; a SUBACK of another id is a stray."""
+
+        async def granting(session):
+            await session.accept()
+            _, body = await session.packet()
+            await session.send(b"\x90\x03\x03\xe7\x01")
+            await session.send(b"\x90\x03" + bytes(body[:2]) + b"\x00")
+            await session.serve()
+
+        async def test(one, broker):
+            self.assertEqual(await one.subscribe("cmd"), 0)
+            self.assertEqual(one.strays, 1)
+            self.assertEqual(broker.sessions[0].seen[1], (0x82, b"\x00\x01\x00\x03cmd\x01"))
+            self.assertEqual(await one.subscribe("cmd"), 1)
+
+        against(granting, test)
+
+    def test_subscribe_that_is_refused_leaves_the_connection(self):
+        """0x80 is Refused with code 128; what can be published still can be."""
+
+        async def denying(session):
+            await session.accept()
+            _, body = await session.packet()
+            await session.send(b"\x90\x03" + bytes(body[:2]) + b"\x80")
+            await session.serve()
+
+        async def test(one, broker):
+            error = await failure_of(one.subscribe("cmd"))
+            self.assertIsInstance(error, mqtt.Refused)
+            self.assertEqual(error.code, 128)
+            await one.publish("t", b"x")
+            await eventually(lambda: one.in_flight == 0)
+
+        against(denying, test)
+
+    def test_subscribe_without_answer_is_lost(self):
+        """A SUBACK that does not come ends the connection."""
+
+        async def mute(session):
+            await session.accept()
+            while True:
+                await session.packet()
+
+        async def test(one, broker):
+            error = await failure_of(one.subscribe("cmd"))
+            self.assertIn("no SUBACK", str(error))
+            self.assertIn("no SUBACK", str(await ended(one)))
+
+        against(mute, test, puback_timeout_ms=600)
+
+
+class TestEnding(unittest.TestCase):
+    """How connections end, and that they do."""
+
+    def test_garbage_ends_the_connection(self):
+        """What no broker sends is not guessed at: wrong types, flags, lengths, topics."""
+        for data in (
+            b"\xff\xff\xff\xff\xff\xff",
+            b"\x10\x00",
+            b"\x20\x02\x00\x00",
+            b"\x42\x02\x00\x01",
+            b"\x40\x00",
+            b"\x40\x02\x00\x00",
+            b"\x90\x02\x00\x01",
+            b"\x90\xff\xff\xff\x7f",
+            b"\x30\xff\xff\xff\x7f\x00\x01a",
+            b"\x30\x80\x80\x80\x80\x01",
+            b"\x30\x02\x00\x05",
+            b"\x30\x04\x00\x02\xff\xfe",
+            b"\x34\x05\x00\x01a\x00\x01",
+            b"\x32\x05\x00\x01a\x00\x00",
+            b"\x30\x80\x80\x01\xff\xff",
+        ):
+
+            async def test(one, broker, data=data):
+                error = await ended(one)
+                self.assertIsInstance(error, mqtt.ConnectionLost)
+                self.assertIn("the broker sent", str(error))
+
+            against(answering(data), test)
+
+    def test_random_bytes_never_hang_the_client(self):
+        """Whatever bytes come, the connection goes on or ends with a reason."""
+        random.seed(20261128)
+        for _ in range(40):
+            data = bytes([random.getrandbits(8) for _ in range(random.getrandbits(6) + 1)])
+            if random.getrandbits(1):
+                data = bytes((random.getrandbits(3) << 5 | 0x10, len(data))) + data
+
+            async def noisy(session, data=data):
+                await session.accept()
+                await session.send(data)
+
+            async def test(one, broker):
+                self.assertIsInstance(await ended(one), mqtt.ConnectionLost)
+
+            against(noisy, test)
+
+    def test_close_in_the_middle_of_a_packet_ends_the_connection(self):
+        """A packet that is cut off is not handed on."""
+
+        async def cut(session):
+            await session.accept()
+            await session.send(message("cmd", b"x" * 100, 5)[:50])
+
+        async def test(one, broker):
+            self.assertIn("closed", str(await ended(one)))
+            self.assertEqual(one.messages, [])
+
+        against(cut, test)
+
+    def test_silent_broker_is_found_within_one_and_a_half_keepalives(self):
+        """Half-open TCP: pings get no answer, so the connection is over."""
+
+        async def half_open(session):
+            await session.accept()
+            while True:
+                await session.packet()
+
+        async def test(one, broker):
+            began = real_ms()
+            self.assertIn("nothing heard", str(await ended(one)))
+            took = (real_ms() - began) * FASTER
+            self.assertTrue(4000 <= took < 6000, took)
+            self.assertTrue(len(broker.sessions[0].of_kind(PINGREQ)) >= 2)
+
+        against(half_open, test, keepalive_s=4, tick_ms=2)
+
+    def test_broker_that_stops_reading_ends_a_blocked_publish(self):
+        """A full socket blocks the writer; the end of the connection frees who waits."""
+
+        async def stopped(session):
+            await session.accept()
+            await session.silence()
+
+        async def test(one, broker):
+            payload = bytes(400000)
+
+            async def flood():
+                while True:
+                    await one.publish("t", payload)
+
+            flooding = asyncio.create_task(failure_of(flood()))
+            self.assertIn("nothing heard", str(await ended(one)))
+            self.assertIsInstance(await flooding, mqtt.ConnectionLost)
+            self.assertTrue(0 < one.in_flight < 32)
+            self.assertEqual(one.resends, 0)
+
+        against(stopped, test, keepalive_s=8, puback_timeout_ms=2000)
+
+    def test_quiet_connection_lives_on_pings(self):
+        """Nothing to say for many keepalives: a ping each quarter keeps it up."""
+
+        async def test(one, broker):
+            await asyncio.sleep(0.4)
+            pings = len(broker.sessions[0].of_kind(PINGREQ))
+            self.assertTrue(4 <= pings <= 9, pings)
+            await one.publish("t", b"x")
+            await eventually(lambda: one.acks == [1])
+
+        against(good, test, keepalive_s=4)
+
+    def test_talking_broker_hears_pings_too(self):
+        """A broker that talks all the time must hear from the device within the keepalive."""
+
+        async def talking(session):
+            await session.accept()
+            while len(session.of_kind(PINGREQ)) < 2:
+                for _ in range(20):
+                    await session.send(message("cmd", b"x"))
+                    await asyncio.sleep(0.005)
+                await session.packet()
+                await session.send(b"\xd0\x00")
+            await session.serve()
+
+        async def test(one, broker):
+            await eventually(lambda: len(broker.sessions[0].of_kind(PINGREQ)) >= 2)
+
+        against(talking, test, keepalive_s=2)
+
+    def test_keepalive_of_0_never_pings(self):
+        """0 turns the keepalive off (clause 3.1.2.10)."""
+
+        async def test(one, broker):
+            await asyncio.sleep(0.05)
+            self.assertEqual(broker.sessions[0].of_kind(PINGREQ), [])
+
+        against(good, test, keepalive_s=0)
+
+    def test_disconnect_says_goodbye(self):
+        """DISCONNECT is the last packet: the broker then drops the will."""
+
+        async def test(one, broker):
+            running = asyncio.create_task(failure_of(one.run()))
+            await one.publish("t", b"x")
+            await one.disconnect()
+            self.assertEqual(str(await running), "disconnected")
+            self.assertEqual(broker.sessions[0].seen[-1][0], DISCONNECT)
+
+        against(good, test)
+
+    def test_close_says_nothing(self):
+        """The socket just ends: the broker then publishes the will."""
+
+        async def test(one, broker):
+            running = asyncio.create_task(failure_of(one.run()))
+            await asyncio.sleep(0.01)
+            one.close()
+            self.assertIn("closed by this device", str(await running))
+            await eventually(lambda: broker.sessions[0].gone)
+            self.assertEqual(broker.sessions[0].of_kind(DISCONNECT), [])
+
+        against(good, test)
+
+    def test_run_cancelled_closes_the_connection(self):
+        """Cancellation goes on, and no socket stays open."""
+
+        async def test(one, broker):
+            running = asyncio.create_task(one.run())
+            await asyncio.sleep(0.01)
+            running.cancel()
+            try:
+                await running
+                self.fail("it was not cancelled")
+            except asyncio.CancelledError:
+                pass
+            await eventually(lambda: broker.sessions[0].gone)
+
+        against(good, test)
+
+    def test_connect_after_the_end_starts_afresh(self):
+        """The same client connects again; ids go on, the old flight is the owner's to send."""
+        connections = []
+
+        async def first_dies(session):
+            connections.append(session)
+            await session.accept()
+            if len(connections) == 1:
+                await session.packet()
+                return
+            await session.serve()
+
+        async def test(one, broker):
+            await one.publish("t", b"x")
+            self.assertIn("closed", str(await ended(one)))
+            self.assertEqual(one.unacknowledged(), [1])
+            await one.connect("127.0.0.1", broker.port)
+            self.assertEqual(one.unacknowledged(), [])
+            self.assertEqual(await one.publish("t", b"x", dup=True), 2)
+            await eventually(lambda: one.acks == [2])
+            self.assertEqual(connections[1].published(), [(2, True, b"x")])
+
+        against(first_dies, test)
+
+    def test_end_leaves_no_socket_in_the_poller(self):
+        """MicroPython polls a socket closed under a waiting task for ever: none is left."""
+
+        async def all_of_it():
+            if not hasattr(asyncio, "core"):
+                return
+            broker = await Broker(good).start()
+            before = len(asyncio.core._io_queue.map)
+            for _ in range(20):
+                one = client()
+                await one.connect("127.0.0.1", broker.port)
+                running = asyncio.create_task(failure_of(one.run()))
+                await one.publish("t", b"x")
+                await asyncio.sleep(0.002)
+                one.close()
+                await running
+            await broker.stop()
+            await asyncio.sleep(0.01)
+            self.assertTrue(len(asyncio.core._io_queue.map) <= before)
+
+        run(all_of_it())
