@@ -43,3 +43,9 @@ def exists(path: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def make(path: str) -> None:
+    """Make a folder unless it is there."""
+    if not exists(path):
+        os.mkdir(path)
