@@ -81,7 +81,14 @@ async def _fetch(
             raise ValueError("{}: {} bytes; at most {}".format(url, length, most_bytes))
         return await answer.body(sink, length, most_bytes)
     finally:
-        writer.close()
+        _drop(writer)
+
+
+def _drop(writer: object) -> None:
+    if hasattr(writer, "transport"):
+        writer.transport.abort()
+    else:
+        writer.s.close()  # MicroPython's close() does nothing
 
 
 def _request(host: str, port: int, path: str) -> bytes:

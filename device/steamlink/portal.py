@@ -17,6 +17,8 @@ _MOST_HEAD = 4096
 _MOST_BODY = 4096
 _MOST_WAITING = 4
 _PIECE = 512
+_MOST_LINGERING = 32
+_LINGER_S = 0.5
 _REQUEST_S = 5
 _MOST_PORT = 65535
 _TRIMMED = ("host", "port", "user", "site", "device")
@@ -90,7 +92,7 @@ class Portal:
     async def take(self, reader: object, writer: object) -> None:
         """Answer one connection and close it; never raises but on cancellation."""
         if self._waiting >= _MOST_WAITING:
-            writer.close()
+            _close(writer)
             return
         self._waiting += 1
         try:
@@ -100,7 +102,7 @@ class Portal:
             pass  # a phone that goes away or sends nonsense is nothing to report
         finally:
             self._waiting -= 1
-            writer.close()
+            _close(writer)
         if self.saved:
             self._finished.set()
 
@@ -120,6 +122,8 @@ class Portal:
         writer.write(head.format(status, len(payload), more).encode())
         writer.write(payload)
         await writer.drain()
+        if status[0] == "4":
+            await _linger(reader)
 
     def _answer(self, method: str, target: str, body: bytes) -> "tuple[str, str, str]":
         path, _, query = target.partition("?")
@@ -239,6 +243,19 @@ async def _read(reader: object) -> "tuple[str, str, bytes]":
     while len(body) < length:
         body += await _more(reader)
     return method, target, body[:length]
+
+
+async def _linger(reader: object) -> None:
+    """Read past the rest of a refused request: closing before would take the answer back."""
+    for _ in range(_MOST_LINGERING):
+        if not await asyncio.wait_for(reader.read(_PIECE), _LINGER_S):
+            return
+
+
+def _close(writer: object) -> None:
+    writer.close()
+    if not hasattr(writer, "transport"):
+        writer.s.close()  # MicroPython's close() does nothing
 
 
 async def _more(reader: object) -> bytes:

@@ -62,7 +62,14 @@ class Server:
         except OSError:
             return
         finally:
-            writer.close()
+            close(writer)
+
+
+def close(writer) -> None:
+    """End a connection (close() alone does nothing on MicroPython)."""
+    writer.close()
+    if not hasattr(writer, "transport"):
+        writer.s.close()
 
 
 def ok(body: bytes, length: object = None, more: str = "") -> bytes:
@@ -88,7 +95,7 @@ async def exchange(port: int, raw: bytes, pause_s: float = 0) -> bytes:
     except OSError:
         pass
     finally:
-        writer.close()
+        close(writer)
     return received
 
 
