@@ -90,11 +90,15 @@ def encode_birth(  # noqa: PLR0913 - the fields of the message
     oldest: tuple[int, int] | None,
     metrics: "Sequence[tuple[str, str, int, float | None, float | None, int | None]]",
 ) -> bytes:
-    """A `birth`: who the device is; `metrics` are (name, unit, decimals, low, high, period_ms)."""
+    """A `birth`: who the device is; `metrics` are (name, unit, decimals, low, high, period_ms).
+
+    There may be none: a device in safe mode, or before it has sensors.
+    """
     if not contract.is_name(device):
         raise ValueError("device {!r} is no name".format(device))
     _check_clock(clock, 0)
-    _columns(tuple([metric[0] for metric in metrics]))
+    if metrics:
+        _columns(tuple([metric[0] for metric in metrics]))
     described = []
     for name, unit, decimals, low, high, period_ms in metrics:
         described.append(

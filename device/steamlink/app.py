@@ -1,0 +1,436 @@
+"""The firmware: everything of a device put together, from its start to its restart."""
+
+import asyncio
+import gc
+
+from .batching import Batcher
+from .boots import Boots
+from .clock import Clock
+from .commands import Commands
+from .config import Config
+from .diag import Counters
+from .link import Link
+from .logring import LogRing
+from .outbox import Outbox
+from .session import Session
+from .supervisor import SAFE_MODE_AFTER, Supervisor
+
+_WATCHDOG_MS = 8000
+_SETTLED_MS = 60000
+_PORTAL_MS = 900000
+_FLOOR_MS = 3600000
+
+
+class App:
+    """One device on `board`, a board of steamlink.hal. `random` gives floats in [0, 1).
+
+    `open` reads what is in flash and cannot fail on garbage; `run` ends only by a restart.
+    """
+
+    def __init__(self, board, random=None) -> None:
+        self.board = board
+        self.random = random
+        self.link = None
+        self.sampler = None
+        self.batcher = None
+        self.update_fault = None
+        self._urgent = False
+        self._restarting = False
+        self._settled = False
+
+    def open(self) -> None:
+        """Read configuration, count the boot, open the store, make the sensors."""
+        board, folder = self.board, self.board.folder
+        if self.random is None:
+            from random import random
+
+            self.random = random
+        self.counters = Counters()
+        self.clock = Clock(board)
+        self.clock.begin()
+        self.log = LogRing(self.clock)
+        self.config = Config(folder)
+        values = self.config.load()
+        for fault in self.config.faults:
+            self.log.note("config: " + fault)
+        self.boots = Boots(folder)
+        cause = board.reset_cause()
+        boot = self.boots.begin(cause, values["boot_from"])
+        self.safe = self.boots.failures >= SAFE_MODE_AFTER
+        self._open_store(boot, values)
+        self.session = Session(
+            site=values["site"],
+            device=values["device"],
+            board=board,
+            boot=boot,
+            reset=self.boots.reason or cause,
+            clock=self.clock,
+            outbox=self.outbox,
+        )
+        self._tell_start(cause, values)
+        if not self.safe:
+            self._open_sampling(values)
+        self._open_link(values)
+        self.commands = Commands(self, self.clock, self.counters)
+        self.supervisor = Supervisor(
+            self.clock, board.start_watchdog(_WATCHDOG_MS), self.log, self.counters
+        )
+        self.supervisor.on_overdue = self._stalled
+        gc.collect()
+
+    async def run(self) -> None:
+        """Sample, send, answer, until a restart."""
+        tasks = self.supervisor
+        if self.sampler is not None:
+            tasks.spawn("sampling", self._sample, 3 * self.sampler.period_ms + 10000)
+        if self.link is not None:
+            tasks.spawn("link", self.link.run, 120000)
+            tasks.spawn("clock", self._keep_time, 0)
+        tasks.spawn("housekeeping", self._keep_house, 30000)
+        if self._needs_portal():
+            tasks.spawn("portal", self._serve_portal, 0)
+        await tasks.run()
+
+    # -- put together
+
+    def _open_store(self, boot: int, values) -> None:
+        store = values["store"]
+        self.outbox = Outbox(
+            self.board.folder,
+            boot=boot,
+            limit_bytes=store["limit_kib"] * 1024,
+            ring_bytes=store["ring_kib"] * 1024,
+            commit_ms=store["commit_s"] * 1000,
+            spill_ms=store["spill_s"] * 1000,
+            up_ms=self.clock.up_ms,
+            flash_free=self.board.flash_free,
+        )
+        self.outbox.open()
+
+    def _tell_start(self, cause: str, values) -> None:
+        """The first event of a boot: why it began and what may be missing since the last."""
+        self._dated()
+        clean = self.boots.clean
+        details = {
+            "cause": cause,
+            "reason": self.boots.reason,
+            "clean": clean,
+            "failures": self.boots.failures,
+            "safe": self.safe,
+            "config": self.config.source,
+            "lost_at_most_s": 0 if clean else values["store"]["commit_s"],
+        }
+        self.session.event("reset", details)
+
+    def _open_sampling(self, values) -> None:
+        from . import sensors
+        from .sampler import Sampler
+
+        drivers, faults = sensors.make_all(values, self.board)
+        for fault in faults:
+            self.log.note(fault)
+            self.counters.add("sensors_refused")
+            self.session.event("config", {"fault": fault[:200]})
+        if not drivers:
+            return
+        sampling = values["sampling"]
+        self.sampler = Sampler(
+            drivers,
+            self.clock,
+            period_ms=sampling["period_ms"],
+            on_row=self._take_row,
+            limits=values["limits"],
+            on_edge=self._take_edge,
+            on_fault=self._take_fault,
+            counters=self.counters,
+        )
+        self.batcher = Batcher(
+            self.sampler.names,
+            rows=sampling["rows"],
+            publish_ms=sampling["publish_ms"],
+            heartbeat_ms=sampling["heartbeat_ms"],
+            deadbands=self.sampler.deadbands,
+            hold_ms=1000 * min(values["store"]["spill_s"], values["store"]["commit_s"] // 2),
+        )
+        self.session.describe(self.sampler.metrics)
+
+    def _open_link(self, values) -> None:
+        if not values["mqtt"]["host"] or not values["site"] or not values["device"]:
+            return
+        self.link = link = Link(
+            config=values,
+            folder=self.board.folder,
+            network=self.board.network,
+            clock=self.clock,
+            session=self.session,
+            outbox=self.outbox,
+            counters=self.counters,
+            log=self.log,
+            random=self.random,
+        )
+        link.on_command = self._obey
+        link.on_online = self._online
+        link.on_wedged = self._restart_soon
+
+    # -- rows and events
+
+    async def _sample(self, checkin) -> None:
+        self._rows_come = checkin
+        await self.sampler.run()
+
+    def _take_row(self, up_ms: int, values, codes) -> None:
+        self._rows_come.ok()
+        urgent, self._urgent = self._urgent, False
+        self.batcher.add(up_ms, values, codes, urgent)
+        self._close_batch_if_due(up_ms)
+
+    def _close_batch_if_due(self, up_ms: int) -> None:
+        if self.batcher.due(up_ms, self.link is not None and self.link.connected):
+            self._close_batch()
+
+    def _close_batch(self) -> None:
+        if self.batcher is None:
+            return
+        live = self.link is not None and self.link.connected
+        up_ms, rows, quality = self.batcher.take()
+        if not rows:
+            return
+        try:
+            self.session.rows(self.sampler.names, up_ms, rows, quality, live=live)
+        except (ValueError, MemoryError) as fault:
+            self.counters.add("rows_refused", len(rows))
+            self.log.note("rows not kept: {}".format(fault))
+        if live:
+            self.link.wake()
+
+    def _take_edge(self, details) -> None:
+        self._urgent = True
+        self._event("alarm_edge", details)
+
+    def _take_fault(self, details) -> None:
+        self._event("sensor_fault", details)
+
+    def _event(self, event: str, details) -> None:
+        live = self.link is not None and self.link.connected
+        self.session.event(event, details, live=live)
+        if live:
+            self.link.wake()
+
+    # -- time
+
+    def set_time(self, utc_ms: int) -> bool:
+        """Take the processor's time."""
+        if not self.clock.set_utc(utc_ms, 1):
+            return False
+        self._dated()
+        return True
+
+    def _dated(self) -> None:
+        """The clock is known: what was sampled in this boot can be dated, once and for ever."""
+        if self.clock.offset_ms is not None:
+            self.outbox.set_anchor(
+                self.session.boot, self.clock.offset_ms, ts=max(self.clock.state, 1)
+            )
+            if self.link is not None:
+                self.link.wake()
+
+    async def _keep_time(self, checkin) -> None:
+        from . import sntp
+
+        hosts = self.link.config["ntp"]
+        if hosts:
+            await sntp.keep_time(
+                self.clock, hosts, on_time=self._dated, random=self.random, log=self.log
+            )
+        else:
+            await asyncio.Event().wait()
+
+    # -- each second
+
+    async def _keep_house(self, checkin) -> None:
+        diag_at = self.clock.up_ms()
+        floor_at = diag_at + _FLOOR_MS
+        while True:
+            await asyncio.sleep(1)
+            checkin.ok()
+            up_ms = self.clock.up_ms()
+            if self.batcher is not None:
+                self._close_batch_if_due(up_ms)
+            self.outbox.tick()
+            for boot, first, last, count in self.outbox.take_losses():
+                details = {"boot": boot, "from": first, "to": last, "count": count}
+                self.session.event("loss", details)
+            if up_ms >= floor_at:
+                floor_at = up_ms + _FLOOR_MS
+                self.clock.save_floor()
+            if self.link is not None and self.link.connected and up_ms >= diag_at:
+                diag_at = up_ms + 1000 * self.link.config["diag_s"]
+                gc.collect()
+                self._say_diag()
+            self._prove(up_ms)
+
+    def _stalled(self, names) -> None:
+        """A task hangs and the watchdog will bite in seconds: keep what there is, and say who."""
+        self.boots.blame("stalled: " + ", ".join(names))
+        self.outbox.flush()
+
+    def _say_diag(self) -> None:
+        counts = self.counters.snapshot()
+        if self.sampler is not None:
+            counts["late_ms"] = max(self.sampler.jitter or [0])
+        self.link.say("diag", self.session.diag(counts, max(0, self.link.connections - 1)))
+
+    def _prove(self, up_ms: int) -> None:
+        """After a minute this boot is a good one; a change that does not come online goes back."""
+        if not self._settled and up_ms >= _SETTLED_MS:
+            self._settled = True
+            self.boots.settled()
+        if self.config.trial and up_ms >= self.config.TRIAL_MS and self.link.connections == 0:
+            self.config.rollback()
+            self._restart_soon("config_rolled_back")
+
+    # -- the broker's side
+
+    def _online(self, with_next: bool) -> None:
+        if with_next:
+            self._promote_password()
+        if self.config.trial:
+            self.config.confirm()
+            self.session.event("config", {"confirmed": self.config.crc})
+        self._confirm_slot()
+
+    def _promote_password(self) -> None:
+        """The broker took the next password: it is the password from now on."""
+        values = self.link.config
+        values["mqtt"]["password"] = values["mqtt"]["password_next"]
+        values["mqtt"]["password_next"] = ""
+        self.config.save(values)
+        self.link.config = self.config.values
+        self.link.password_promoted()
+        self.log.note("the next password is in force")
+
+    def _confirm_slot(self) -> None:
+        from . import slots
+
+        slots.confirm(self.board.folder)
+
+    def _obey(self, payload: bytes) -> None:
+        ack = self.commands.answer(payload)
+        if ack is not None:
+            self.link.say("ack", ack)
+        self.commands.proceed()
+
+    # -- what commands ask of a device (steamlink.commands)
+
+    def rebirth(self) -> None:
+        """Introduce the device again."""
+        self.link.say("birth", self.session.birth(self.link.conn))
+
+    def identify(self) -> "dict[str, object]":
+        """Say who this is."""
+        return self.session.identity()
+
+    def log_lines(self) -> "list[str]":
+        """The last lines of the log."""
+        return self.log.lines()
+
+    def replay(self, boot: "int | None", first: int, last: int) -> "tuple[int, int]":
+        """How many of these messages are still here, at most, and how many are not.
+
+        What is here is on its way already; what the broker has acknowledged is kept no longer.
+        """
+        oldest_boot, oldest_seq = self.session.oldest()
+        if boot is not None and boot != self.session.boot:
+            here = last - first + 1 if boot > oldest_boot else 0
+        else:
+            lowest = oldest_seq if oldest_boot == self.session.boot else 1
+            here = max(0, min(last, self.session.seq) - max(first, lowest) + 1)
+        return here, last - first + 1 - here
+
+    def restart(self, reason: str) -> None:
+        """Restart once the answer is out; a new password alone needs no restart."""
+        if reason == "config" and self._take_next_password():
+            return
+        self._restart_soon(reason)
+
+    def _take_next_password(self) -> bool:
+        """Whether the change is no more than the next password; then it is in force at once."""
+        new, old = self.config.values, self.link.config
+        changed = [key for key in new if key != "mqtt" and new[key] != old[key]]
+        changed += [key for key in new["mqtt"] if new["mqtt"][key] != old["mqtt"][key]]
+        if changed != ["password_next"]:
+            return False
+        self.config.confirm()
+        self.link.config = new
+        return True
+
+    def start_update(self, args) -> None:
+        """Fetch new firmware: the connection to the broker is closed meanwhile, for its memory."""
+        self._spawn(self._update(args))
+
+    async def _update(self, args) -> None:
+        from . import ota
+
+        await asyncio.sleep(1)
+        await self.link.close()
+        try:
+            await ota.update(args, self.board, self.link.config["ota"]["key"])
+        except (OSError, ValueError, MemoryError) as fault:
+            self.counters.add("updates_refused")
+            self.log.note("update refused: {}".format(fault))
+            self.session.event("config", {"update": "refused", "fault": str(fault)[:200]})
+            self.link.paused = False
+            return
+        await self._restart("update")
+
+    # -- the end
+
+    def _restart_soon(self, reason: str) -> None:
+        self._spawn(self._restart(reason))
+
+    async def _restart(self, reason: str) -> None:
+        if self._restarting:
+            return
+        self._restarting = True
+        await asyncio.sleep(0.3)  # the ack goes first
+        if self.link is not None:
+            await self.link.close()
+        self.keep(reason)
+        self.board.restart()
+
+    def keep(self, reason: str) -> None:
+        """Write what is only in memory: the last thing before a planned end."""
+        self._close_batch()
+        self.outbox.flush()
+        self.clock.save_floor()
+        self.boots.ended(reason)
+        self.board.sync()
+
+    def _spawn(self, coroutine) -> None:
+        # Kept, or the collector may take a task that runs.
+        self._task = asyncio.create_task(coroutine)
+
+    # -- without a configuration
+
+    def _needs_portal(self) -> bool:
+        return self.link is None or (self.board.has_wifi and not self.link.config["wifi"]["ssid"])
+
+    async def _serve_portal(self, checkin) -> None:
+        from . import portal
+
+        await portal.serve(self.board, self.config)
+        await self._restart("portal")
+
+
+def run(app) -> None:
+    """Open a device and run it; on an interrupt everything is kept and the program ends."""
+    app.open()
+    try:
+        asyncio.run(app.run())
+    except KeyboardInterrupt:
+        app.keep("stopped")
+
+
+def main(board) -> None:
+    """Run the firmware on a board."""
+    run(App(board))
