@@ -6,15 +6,48 @@ import os
 
 from .codec import _json as canonical
 from .copies import Copies
-from .schema import DEFAULTS, filled, validate
 
-__all__ = ["DEFAULTS", "Config", "filled", "validate"]
-
+# As text, because the dicts would take 5 KB of heap for ever.
+_DEFAULTS = """{"v": 1, "site": "", "device": "", "board": "", "boot_from": 0,
+"wifi": {"ssid": "", "password": "", "country": "BR"},
+"mqtt": {"host": "", "port": 1883, "user": "", "password": "", "password_next": "", "tls": false,
+"ca": "ca.der", "server_name": "", "keepalive_s": 30, "clean": true},
+"ntp": ["pool.ntp.org"],
+"sampling": {"period_ms": 1000, "rows": 6, "publish_ms": 2000, "heartbeat_ms": 60000},
+"store": {"limit_kib": 512, "ring_kib": 16, "commit_s": 60, "spill_s": 30, "replay_per_s": 5},
+"diag_s": 60, "ota": {"key": ""}, "buses": {}, "sensors": [], "limits": []}"""
+# One more whenever the schema refuses what it took before: kept copies are then judged anew.
+_SCHEMA = 1
 _FILE = "config.json"
 _MOST_BYTES = 16384
 _TRIAL_BOOTS = 3
 _MASK = "***"
 _SECRET = "password"  # noqa: S105 - part of the names of keys
+
+
+def defaults() -> dict:
+    """A new configuration of defaults alone, which lacks `site`, `device` and `mqtt.host`."""
+    return json.loads(_DEFAULTS)
+
+
+def filled(values: dict) -> dict:
+    """A new configuration: the defaults with `values` over them; sections are new dicts."""
+    whole = defaults()
+    for key, value in values.items():
+        if key not in whole:
+            continue  # kept by a newer firmware, whose update was rolled back
+        if isinstance(value, dict):
+            whole[key].update(value)
+        else:
+            whole[key] = list(value) if isinstance(value, list) else value
+    return whole
+
+
+def validate(values: dict) -> "list[str]":
+    """What is wrong with a configuration, as "path: what is wrong"; empty if nothing is."""
+    from . import schema
+
+    return schema.validate(values)
 
 
 class Config:
@@ -97,6 +130,7 @@ class Config:
         return True
 
     def _write(self, record: dict) -> None:
+        record["schema"] = _SCHEMA
         self._copies.save(record)
         self._use(record, self._copies.source)
 
@@ -109,9 +143,9 @@ class Config:
 
     def _is_good(self, record: dict) -> bool:
         """Whether a copy may be used: a newer firmware may refuse what an older one took."""
+        if record.get("schema") == _SCHEMA:
+            return True
         faults = validate(record.get("values"))
-        if "before" in record:
-            faults += validate(record["before"]) if record["before"] else []
         self.faults += ["kept configuration, not used: " + fault for fault in faults]
         return not faults
 
@@ -143,7 +177,7 @@ class Config:
         except (OSError, ValueError) as fault:
             self.faults.append("{}: {}; not used".format(_FILE, fault))
             return
-        record = {"values": values, "file": checksum}
+        record = {"values": values, "file": checksum, "schema": _SCHEMA}
         try:
             self._copies.save(record)
         except OSError as fault:

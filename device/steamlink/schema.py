@@ -1,37 +1,9 @@
-"""What a device's configuration may hold: its defaults, its limits, and what is wrong with one."""
+"""What is wrong with a device's configuration. Loaded only when a new one is to be judged."""
 
 from . import contract
+from .config import defaults, filled
 
-# The type of a value is that of its default. Empty dicts and lists are checked by hand below.
-DEFAULTS = {
-    "v": 1,
-    "site": "",
-    "device": "",
-    "board": "",
-    "boot_from": 0,
-    "wifi": {"ssid": "", "password": "", "country": "BR"},
-    "mqtt": {
-        "host": "",
-        "port": 1883,
-        "user": "",
-        "password": "",
-        "password_next": "",
-        "tls": False,
-        "ca": "ca.der",
-        "server_name": "",
-        "keepalive_s": 30,
-        "clean": True,
-    },
-    "ntp": ["pool.ntp.org"],
-    "sampling": {"period_ms": 1000, "rows": 6, "publish_ms": 2000, "heartbeat_ms": 60000},
-    "store": {"limit_kib": 512, "ring_kib": 16, "commit_s": 60, "spill_s": 30, "replay_per_s": 5},
-    "diag_s": 60,
-    "ota": {"key": ""},
-    "buses": {},
-    "sensors": [],
-    "limits": [],
-}
-
+# The type of a value is that of its default; what is an empty dict or list there is checked by hand.
 _RANGES = {
     "v": (1, 1),
     "boot_from": (0, contract.MAX_U32 - 1),
@@ -68,19 +40,6 @@ _LIMIT_TYPES = ("LO", "LOLO", "HI", "HIHI")
 _INFINITY = float("inf")
 
 
-def filled(values: dict) -> dict:
-    """A new configuration: the defaults with `values` over them; sections are new dicts."""
-    whole = {}
-    for key, default in DEFAULTS.items():
-        value = values.get(key, default)
-        if isinstance(default, dict):
-            whole[key] = dict(default)
-            whole[key].update(value)
-        else:
-            whole[key] = list(value) if isinstance(default, list) else value
-    return whole
-
-
 def validate(values: dict) -> "list[str]":
     """What is wrong with a configuration, as "path: what is wrong"; empty if nothing is.
 
@@ -90,7 +49,7 @@ def validate(values: dict) -> "list[str]":
     if not isinstance(values, dict):
         return ["the configuration is no JSON object"]
     faults = []
-    _section("", values, DEFAULTS, faults)
+    _section("", values, defaults(), faults)
     if not faults:
         whole = filled(values)
         _names(whole, faults)
@@ -255,7 +214,7 @@ def _nearest(prefix: str, key: str) -> str:
 
 def _paths() -> "list[str]":
     paths = []
-    for key, default in DEFAULTS.items():
+    for key, default in defaults().items():
         paths.append(key)
         if isinstance(default, dict):
             paths += [key + "." + leaf for leaf in default]
