@@ -1,0 +1,59 @@
+"""ESP32 with MicroPython: 4 MiB of flash, pulses counted by its PCNT units."""
+
+import machine
+
+from .fields import choice, whole
+from .micro import Micro
+from .wires import input_pin
+
+_UNITS = 4  # the ESP32 has eight; the S2, S3 and C6 have four
+# 1023 cycles of 80 MHz, what PCNT can filter: ports/esp32/modules/machine.py
+_MOST_FILTER_US = 12
+
+
+class Board(Micro):
+    """An ESP32."""
+
+    name = "esp32"
+    WATCHDOG_MS = 60000
+    AP_SECURITY = 3  # network.AUTH_WPA2_PSK
+    _units = 0
+
+    def pulse(self, cfg) -> object:
+        """The next free PCNT unit."""
+        if self._units >= _UNITS:
+            raise ValueError("pulse: this chip counts {} inputs at most".format(_UNITS))
+        counter = Pulse(cfg, self._units)
+        self._units += 1
+        return counter
+
+
+class Pulse:
+    """Counts in hardware: a flash write stops interrupts for some 80 ms.
+
+    machine.Counter is PCNT with the turns of its 16 bits counted:
+    docs.micropython.org/en/latest/library/machine.Counter.html
+    """
+
+    def __init__(self, cfg, unit: int) -> None:
+        edge = choice(cfg, "edge", ("rising", "falling"), "rising")
+        steady_us = cfg.get("debounce_us", 0)
+        if isinstance(steady_us, int) and steady_us > _MOST_FILTER_US:
+            raise ValueError(
+                "pulse: debounce_us {}; the ESP32 filters at most {}: give the contact an RC "
+                "filter (docs/guides/wiring.md)".format(steady_us, _MOST_FILTER_US)
+            )
+        steady_us = whole(cfg, "debounce_us", 0, _MOST_FILTER_US, 0)
+        if not hasattr(machine, "Counter"):
+            raise ValueError("pulse: needs MicroPython 1.26 or later (machine.Counter)")
+        kind = machine.Counter
+        self._counter = kind(
+            unit,
+            input_pin(cfg),
+            edge=kind.RISING if edge == "rising" else kind.FALLING,
+            filter_ns=steady_us * 1000,
+        )
+
+    def count(self) -> int:
+        """Pulses since the start."""
+        return self._counter.value()
