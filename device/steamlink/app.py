@@ -234,7 +234,7 @@ class App:
             if self.link is not None:
                 self.link.wake()
 
-    async def _keep_time(self, checkin) -> None:
+    async def _keep_time(self, _checkin) -> None:
         from . import sntp
 
         hosts = self.link.config["ntp"]
@@ -400,9 +400,11 @@ class App:
 
     def keep(self, reason: str) -> None:
         """Write what is only in memory: the last thing before a planned end."""
-        self._close_batch()
-        self.outbox.flush()
-        self.clock.save_floor()
+        for step in (self._close_batch, self.outbox.flush, self.clock.save_floor, gc.collect):
+            try:
+                step()
+            except Exception as fault:  # noqa: BLE001 - each of them is worth trying
+                self.log.note("at the end: {}".format(fault))
         self.boots.ended(reason)
         self.board.sync()
 
@@ -415,7 +417,7 @@ class App:
     def _needs_portal(self) -> bool:
         return self.link is None or (self.board.has_wifi and not self.link.config["wifi"]["ssid"])
 
-    async def _serve_portal(self, checkin) -> None:
+    async def _serve_portal(self, _checkin) -> None:
         from . import portal
 
         await portal.serve(self.board, self.config)

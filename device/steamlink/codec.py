@@ -188,7 +188,7 @@ def encode_event(
     return _finish(parts)
 
 
-def encode_diag(
+def encode_diag(  # noqa: PLR0913 - the fields of the message
     *,
     boot: int,
     up_ms: int,

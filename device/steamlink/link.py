@@ -28,7 +28,7 @@ class Link:
     broker, has been away for half an hour. `limits` may shorten the waits of tests.
     """
 
-    def __init__(  # noqa: PLR0913 - what a link joins together
+    def __init__(
         self, *, config, folder, network, clock, session, outbox, counters, log, random
     ) -> None:
         self.config = config
@@ -254,7 +254,7 @@ class Link:
         try:
             await asyncio.wait_for(self._wake.wait(), turn_ms / 1000)
         except asyncio.TimeoutError:
-            pass
+            return
         self._wake.clear()
 
     def _received(self, topic: str, payload: bytes, retained: bool) -> None:

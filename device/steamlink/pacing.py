@@ -2,6 +2,7 @@
 
 _SLOW_MS = 2000
 _SLOWEST_SHARE = 8
+_ONE = 1000  # a message, in thousandths of a token
 
 
 class Backoff:
@@ -37,7 +38,7 @@ class Pace:
 
     def __init__(self, per_s: int, up_ms: int, burst: int = 10, share: int = 1) -> None:
         self._per_s = per_s
-        self._most = burst * 1000
+        self._most = burst * _ONE
         self._tokens = self._most
         self._at = up_ms
         self._share = share
@@ -45,7 +46,7 @@ class Pace:
     def start_at(self, up_ms: int) -> None:
         """Nothing before `up_ms`."""
         self._at = up_ms
-        self._tokens = 1000
+        self._tokens = _ONE
 
     def take(self, up_ms: int) -> bool:
         """Whether one more message may go now; it is counted as gone."""
@@ -53,14 +54,14 @@ class Pace:
             earned = (up_ms - self._at) * self._per_s // self._share
             self._tokens = min(self._most, self._tokens + earned)
             self._at = up_ms
-        if up_ms < self._at or self._tokens < 1000:
+        if up_ms < self._at or self._tokens < _ONE:
             return False
-        self._tokens -= 1000
+        self._tokens -= _ONE
         return True
 
     def wait_ms(self, up_ms: int) -> int:
         """How long until `take` may give one."""
-        short = max(0, 1000 - self._tokens)
+        short = max(0, _ONE - self._tokens)
         return max(0, self._at - up_ms) + (short * self._share + self._per_s - 1) // self._per_s
 
     def acknowledged(self, after_ms: int) -> None:

@@ -11,7 +11,7 @@ class Session:
     `metrics` are (name, unit, decimals, low, high, period_ms) as a birth says them.
     """
 
-    def __init__(self, *, site, device, board, boot, reset, clock, outbox, metrics=()) -> None:  # noqa: PLR0913 - what a session is made of
+    def __init__(self, *, site, device, board, boot, reset, clock, outbox, metrics=()) -> None:
         self.device = device
         self.boot = boot
         self.reset = reset

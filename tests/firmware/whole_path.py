@@ -20,7 +20,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 from tests.chaos.proxy import Proxy
 from tests.chaos.scene import Servers

@@ -52,7 +52,8 @@ class Module:
     """What sensors.make finds under the name `ledgered`."""
 
     KIND = "ledgered"
-    DEFAULTS = {}
+    BUS = ""
+    DEFAULTS = ()
     Driver = Driver
 
 
