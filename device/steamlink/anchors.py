@@ -4,7 +4,7 @@ import binascii
 import os
 import struct
 
-from .segments import settle, settle_folder
+from .frames import settle, settle_folder
 
 _RECORD = "<IqB"
 _SIZE = 13

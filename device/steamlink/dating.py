@@ -25,6 +25,13 @@ def utc_ms(payload: bytes) -> "int | None":
     return _number(payload, _UTC)
 
 
+def start_utc_ms(payload: bytes) -> "int | None":
+    """When the boot of a dated message started: its offset, utc - up."""
+    up = up_ms(payload)
+    utc = utc_ms(payload)
+    return utc - up if up is not None and utc else None
+
+
 def clock_state(payload: bytes) -> int:
     """The `ts` of a data message; an event has none and counts as set."""
     state = _number(payload, _CLOCK)

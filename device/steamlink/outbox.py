@@ -5,11 +5,11 @@ but events; the rest is written when the link has been away for `spill_ms`, when
 and before it is as old as `commit_ms`: a sudden end loses at most that much.
 """
 
-from . import dating, spans
-from .anchors import MOST as _MOST_ANCHORS
-from .anchors import Anchors
+from . import dating
+from .frames import DATA, EVENT, MOST_PAYLOAD, UNDATED
 from .ring import Entry, Ring
-from .segments import DATA, EVENT, MOST_PAYLOAD, UNDATED, SegmentLog
+from .segments import SegmentLog
+from .times import Times
 
 _EVENT_SEGMENT = 4096
 _EVENT_RESERVE = 4  # less than data leaves: data never pushes events out
@@ -46,7 +46,6 @@ class Outbox:
         self._commit_bytes = commit_bytes
         self._spill_ms = spill_ms
         self._ring = Ring(ring_bytes)
-        self._anchors = Anchors(folder + "/anchors")
         self._data = SegmentLog(
             folder + "/data",
             limit_bytes=limit_bytes,
@@ -63,18 +62,16 @@ class Outbox:
             flash_free=flash_free,
             make_room=self._data.drop_oldest,
         )
+        self._times = Times(folder + "/anchors", boot, self._events, self._data)
         self._losses = []
         self._connected = False
         self._away_since = 0
         self._committed_at = 0
         self._retry_at = None
-        self._undated = False  # a message of this boot was put before its time was known
-        self._next_start = None  # (boot, offset) that the last estimate also gave
-        self._undatable = False  # nothing can be estimated before something new is known
 
     def open(self) -> None:
         """Read anchors and segments; what is there is backlog."""
-        self._anchors.load()
+        self._times.anchors.load()
         self._events.open()
         self._data.open()
         self._away_since = self._committed_at = self._up_ms()
@@ -94,9 +91,9 @@ class Outbox:
         entry.dated = dated
         entry.at = now
         if dated:
-            self._learn_start(payload)
+            self._times.learn(payload)
         elif not self._date_entry(entry):
-            self._undated = True
+            self._times.waiting = True
         if not live:
             # Its age is that of its oldest row, so that rows are kept by `commit_ms`.
             entry.at = min(now, dating.up_ms(payload) or now)
@@ -285,35 +282,13 @@ class Outbox:
 
         `ts` is the clock state that its messages then tell.
         """
-        saved = self._anchors.saved
-        if not self._anchors.put(boot, offset_ms, ts, estimated):
-            return
-        self._undatable = False
-        if boot == self.boot and not self._undated:
-            # Nothing in flash needs it, and every later message has its time.
-            self._anchors.saved = saved
-            return
-        self._save_anchors()
-
-    def _learn_start(self, payload: bytes) -> None:
-        if self._anchors.get(self.boot) is not None:
-            return
-        up, utc = dating.up_ms(payload), dating.utc_ms(payload)
-        if up is not None and utc:
-            self.set_anchor(self.boot, utc - up, ts=dating.clock_state(payload))
-
-    def _save_anchors(self) -> bool:
-        self._anchors.keep(self._needs_anchor)
-        return self._anchors.save()
-
-    def _needs_anchor(self, boot: int) -> bool:
-        return boot == self.boot or self._events.has_undated(boot) or self._data.has_undated(boot)
+        self._times.set(boot, offset_ms, ts, estimated)
 
     def _date_entry(self, entry: Entry) -> bool:
         """Give an entry of this boot its time if it is known; False if it has to wait."""
         if entry.dated:
             return True
-        anchor = self._anchors.get(entry.boot)
+        anchor = self._times.anchors.get(entry.boot)
         # In flash it is undated: no other bytes may go out than those it will get after a restart.
         if anchor is None or (entry.position is not None and not self._kept()):
             return False
@@ -325,12 +300,13 @@ class Outbox:
         return True
 
     def _kept(self) -> bool:
-        if self._anchors.saved:
+        """Whether all anchors are in flash."""
+        if self._times.anchors.saved:
             return True
         now = self._up_ms()
         if not self._may_write(now):
             return False
-        if not self._save_anchors():
+        if not self._times.save():
             self._retry_at = now + _RETRY_MS
             return False
         return True
@@ -342,52 +318,9 @@ class Outbox:
             return None
 
     def _anchor(self, boot: int, kind: str):
-        """The anchor of a boot, kept in flash; estimated if the boot never knew the time."""
-        anchor = self._anchors.get(boot)
-        if anchor is None:
-            if self._undatable or boot == self.boot:
-                return None
-            spare = 1 if kind == "event" else 0  # so that data, the older ones, can always go on
-            if self._anchors.keep(self._needs_anchor) >= _MOST_ANCHORS - spare:
-                return None
-            found = self._estimated(boot)
-            if found is None:
-                self._undatable = True
-                return None
-            self._anchors.put(boot, found[0], 1, found[1])
-            anchor = self._anchors.get(boot)
-        return anchor if self._kept() else None
-
-    def _estimated(self, boot: int) -> "tuple[int, bool] | None":
-        """(offset, whether it is estimated) of an earlier boot, from the boots that follow it.
-
-        Each boot ends right before the next one starts, back from the first whose start is known.
-        """
-        known = self._next_start
-        offset_ms = known[1] if known is not None and known[0] == boot else None
-        length = between = 0
-        following = start = None
-        for other, last_up, other_start in spans.boots(self._events, self._data):
-            if other == boot:
-                if other_start is not None:
-                    return other_start, False
-                length = last_up + 1
-            elif other > boot:
-                following = other if following is None else following
-                anchor = self._anchors.get(other)
-                start = anchor[0] if anchor is not None else other_start
-                if offset_ms is not None or start is not None:
-                    break
-                between += last_up + 1
-        if offset_ms is None:
-            anchor = self._anchors.get(self.boot)
-            if start is None and anchor is not None:
-                start = anchor[0]
-            if start is None:
-                return None
-            offset_ms = start - between - length
-        self._next_start = None if following is None else (following, offset_ms + length)
-        return offset_ms, True
+        # Events run ahead of data: they leave a place, so that the older data can always go on.
+        anchor = self._times.of(boot, 1 if kind == "event" else 0)
+        return anchor if anchor is not None and self._kept() else None
 
     # -- what is there
 

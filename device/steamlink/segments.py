@@ -1,85 +1,15 @@
 """A log of frames in files: written once, read oldest first, deleted a whole file at a time.
 
-A frame is `magic u8, type u8, len u16, boot u32, seq u32, crc32 u32` and its payload; the CRC goes
-over the 12 bytes before it and the payload. Nothing is ever changed in place, there is no cursor
-in flash: a power cut sends at most the frames of one segment again, and the receiver knows them.
+Nothing is ever changed in place and there is no cursor in flash: a power cut sends at most the
+frames of one segment again, and the receiver knows them by their identity.
 """
 
-import binascii
-import os
-import struct
+from .frames import HEADER, Frame, FrameFiles, Segment, after
 
-_HEADER = 16
-_SIGNED = 12  # bytes of the header that the CRC covers
-_FORMAT = "<BBHIII"
-_MAGIC = 0xA5
 _BLOCK = 4096
-_CHUNK = 256
 _READ_TRIES = 3
-_ENOSPC = 28  # the errno module of a board may lack it
 _MOST_DROPS = 4
-_DIGITS = 8
-MOST_PAYLOAD = 65535
-
-DATA = 1
-EVENT = 2
-UNDATED = 0x80  # a bit of the type: the payload still waits for its time
-
-
-class Segment:
-    """One file: `left` frames are not acknowledged; `low` and `high` are its identities."""
-
-    __slots__ = ("frames", "high", "left", "low", "number", "sealed", "size", "undated")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.size = 0
-        self.frames = 0
-        self.left = 0
-        self.low = None
-        self.high = None
-        self.undated = False
-        self.sealed = False
-
-    def hold(self, kind: int, identity: "tuple[int, int]", size: int) -> None:
-        """Count a frame of `size` bytes that is now in the file."""
-        self.low = identity if self.low is None else min(self.low, identity)
-        self.high = identity if self.high is None else max(self.high, identity)
-        self.undated = self.undated or bool(kind & UNDATED)
-        self.frames += 1
-        self.left += 1
-        self.size += size
-
-
-class Frame:
-    """What `peek` shows: the frame and its `position`, (number of the segment, offset)."""
-
-    __slots__ = ("boot", "kind", "payload", "position", "seq", "tries")
-
-    def __init__(self, position, kind, boot, seq, payload, tries=0) -> None:
-        self.position = position
-        self.kind = kind
-        self.boot = boot
-        self.seq = seq
-        self.payload = payload
-        self.tries = tries
-
-
-def settle(file) -> None:
-    """Make sure that what was written is on the medium; littlefs does so when the file closes."""
-    if hasattr(os, "fsync"):
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def settle_folder(path: str) -> None:
-    """The same for the names in a folder."""
-    if hasattr(os, "fsync"):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+_ENOSPC = 28  # the errno module of a board may lack it
 
 
 class SegmentLog:
@@ -104,7 +34,7 @@ class SegmentLog:
         self.unacknowledged = 0
         self.faults = 0
         self.corrupt = 0
-        self._folder = folder
+        self._files = FrameFiles(folder)
         self._limit = limit_bytes
         self._segment_bytes = segment_bytes
         self._reserve = free_blocks_needed * _BLOCK
@@ -119,8 +49,6 @@ class SegmentLog:
         self._again = []  # (position, tries) of the taken ones that were given back
         self._peeked = None
         self._bad_reads = 0
-        self._head = bytearray(_HEADER)
-        self._chunk = memoryview(bytearray(_CHUNK))
 
     # -- opening
 
@@ -129,64 +57,32 @@ class SegmentLog:
         if self._opened:
             return True
         try:
-            try:  # noqa: SIM105 - MicroPython has no contextlib
-                os.mkdir(self._folder)
-            except OSError:
-                pass  # it is there, or listing it says what is wrong
-            numbers = sorted(
-                [int(n) for n in os.listdir(self._folder) if len(n) == _DIGITS and n.isdigit()]
-            )
+            numbers = self._files.numbers()
         except OSError:
             self.faults += 1
             return False
         self._opened = True
         for number in numbers:
-            self._scan(number)
+            self._scan(Segment(number))
         if numbers:
             self._next_number = numbers[-1] + 1
-        self._cursor = (numbers[0] if numbers else 0, 0)
         return True
 
-    def _scan(self, number: int) -> None:
-        segment = Segment(number)
+    def _scan(self, segment: Segment) -> None:
         try:
-            with open(self._path(number), "rb") as file:
-                self._scan_frames(segment, file)
+            whole = self._files.scan(segment)
         except OSError:
             self.faults += 1
+            whole = False
+        if not whole:
+            # The tail is set aside: it stays in the file, unread, until the file is deleted.
             self.corrupt += 1
             segment.sealed = True
-        if segment.frames == 0:
-            # Nothing in it can ever be acknowledged.
-            self._remove_quietly(number)
-            return
-        self._segments.append(segment)
-        self.unacknowledged += segment.left
-
-    def _scan_frames(self, segment: Segment, file) -> None:
-        while True:
-            got = file.readinto(self._head)
-            if not got:
-                return
-            magic, kind, length, boot, seq, crc = struct.unpack(_FORMAT, self._head)
-            if got < _HEADER or magic != _MAGIC or self._crc_of(file, length) != crc:
-                # Where the next frame would begin is not known: the tail is set aside.
-                self.corrupt += 1
-                segment.sealed = True
-                return
-            segment.hold(kind, (boot, seq), _HEADER + length)
-
-    def _crc_of(self, file, length: int) -> "int | None":
-        """The CRC of the header in `_head` and the payload that `file` is at; None if it is short."""
-        crc = binascii.crc32(memoryview(self._head)[:_SIGNED])
-        while length:
-            part = self._chunk[: min(length, _CHUNK)]
-            got = file.readinto(part)
-            if not got:
-                return None
-            crc = binascii.crc32(part[:got], crc)
-            length -= got
-        return crc
+        if segment.frames:
+            self._segments.append(segment)
+            self.unacknowledged += segment.left
+        else:
+            self._remove_quietly(segment.number)
 
     # -- writing
 
@@ -202,85 +98,62 @@ class SegmentLog:
         while len(positions) < len(frames):
             try:
                 self._sweep()
-                segment = self._room_for(frames[len(positions)])
-                self._append(segment, frames, positions)
+                self._append(frames, positions)
             except OSError as fault:
                 self.faults += 1
-                self._seal()
+                if self._segments:
+                    # Nobody knows how the file ends now: it takes no more.
+                    self._segments[-1].sealed = True
                 full = fault.errno == _ENOSPC
                 if not full or drops >= _MOST_DROPS or not self._free_some():
                     break
                 drops += 1
         return positions
 
+    def _append(self, frames, positions) -> None:
+        """Write as many frames as one segment takes, and add their positions."""
+        first = len(positions)
+        segment = self._room_for(frames[first])
+        new = not segment.frames
+        size = segment.size + HEADER + len(frames[first][3])
+        at = first + 1
+        while at < len(frames) and frames[at - 1][1:3] < frames[at][1:3]:
+            size += HEADER + len(frames[at][3])
+            if size > self._segment_bytes:
+                break
+            at += 1
+        place = segment.number, segment.size
+        try:
+            self._files.append(segment, frames[first:at])
+        except OSError:
+            if new:
+                # What stays of it may fill a flash that is full already.
+                self._remove_quietly(segment.number)
+            raise
+        if new:
+            self._segments.append(segment)
+        for frame in frames[first:at]:
+            positions.append(place)
+            place = after(place, len(frame[3]))
+        self.unacknowledged += at - first
+
     def _room_for(self, frame) -> Segment:
-        """The segment that takes a frame, a new one if the last is full."""
-        size = _HEADER + len(frame[3])
+        """The segment that takes a frame: the last, or a new one; identities in one only grow."""
+        size = HEADER + len(frame[3])
         last = self._segments[-1] if self._segments else None
-        if (
-            last is not None
-            and not last.sealed
-            and last.left
-            and last.size + size <= self._segment_bytes
-            and last.high < (frame[1], frame[2])
-        ):
+        fits = last is not None and not last.sealed and last.size + size <= self._segment_bytes
+        if fits and last.high < frame[1:3]:
             return last
         wanted = max(self._segment_bytes, size)
-        while self._segments and self._bytes() + wanted > self._limit:
+        while self._segments and sum([s.size for s in self._segments]) + wanted > self._limit:
             self._drop_first()
         for _ in range(_MOST_DROPS):
             if self._flash_free is None or self._flash_free() >= wanted + self._reserve:
                 break
             if not self._free_some():
                 break
-        segment = Segment(self._next_number)
         self._next_number += 1
-        return segment
-
-    def _append(self, segment: Segment, frames, positions) -> None:
-        """Write as many frames as the segment takes; the file's closing makes them count at once."""
-        first = at = len(positions)
-        size = segment.size
-        previous = segment.high
-        file = open(self._path(segment.number), "ab")  # noqa: SIM115 - an error of close counts
-        try:
-            while at < len(frames):
-                kind, boot, seq, payload = frames[at]
-                size += _HEADER + len(payload)
-                full = size > self._segment_bytes and (at > first or segment.frames)
-                if full or (previous is not None and previous >= (boot, seq)):
-                    break
-                self._write_frame(file, kind, boot, seq, payload)
-                previous = (boot, seq)
-                at += 1
-            settle(file)
-        except OSError:
-            # What stays of it may fill a flash that is full already.
-            if not segment.frames:
-                self._remove_quietly(segment.number)
-            raise
-        finally:
-            file.close()
-        if not segment.frames:
-            settle_folder(self._folder)
-            self._segments.append(segment)
-        for kind, boot, seq, payload in frames[first:at]:
-            positions.append((segment.number, segment.size))
-            segment.hold(kind, (boot, seq), _HEADER + len(payload))
-            self.unacknowledged += 1
-
-    def _write_frame(self, file, kind: int, boot: int, seq: int, payload: bytes) -> None:
-        head = self._head
-        struct.pack_into(_FORMAT, head, 0, _MAGIC, kind, len(payload), boot, seq, 0)
-        crc = binascii.crc32(payload, binascii.crc32(memoryview(head)[:_SIGNED]))
-        struct.pack_into("<I", head, _SIGNED, crc)
-        file.write(head)
-        file.write(payload)
-
-    def _seal(self) -> None:
-        """After a fault nobody knows how the file of the last segment ends: write no more to it."""
-        if self._segments:
-            self._segments[-1].sealed = True
+        return Segment(self._next_number - 1)
 
     # -- reading
 
@@ -305,7 +178,7 @@ class SegmentLog:
         if self._again and self._again[0][0] == frame.position:
             self._again.pop(0)
         else:
-            self._cursor = _after(frame.position, len(frame.payload))
+            self._cursor = after(frame.position, len(frame.payload))
         self._taken[frame.position] = (frame.boot, frame.seq)
         return frame
 
@@ -346,15 +219,13 @@ class SegmentLog:
         """The lowest (boot, seq) that is not acknowledged."""
         found = list(self._taken.values())
         found.extend([s.low for s in self._segments if s.number > self._cursor[0]])
-        try:
-            segment, offset = self._at_cursor()
-            if segment is not None:
-                with open(self._path(segment.number), "rb") as file:
-                    file.seek(offset)
-                    head = self._read_head(file)
-                found.append(head[2:4] if head else segment.low)
-        except OSError:
-            self.faults += 1
+        segment, offset = self._at_cursor()
+        if segment is not None:
+            try:
+                found.append(self._files.identity((segment.number, offset)) or segment.low)
+            except OSError:
+                self.faults += 1
+                found.append(segment.low)
         return min(found) if found else None
 
     def has_undated(self, boot: int) -> bool:
@@ -365,42 +236,39 @@ class SegmentLog:
         return False
 
     def walk(self):
-        """Yield (type, boot, payload) of the frames from the first segment on."""
+        """Yield the frames of all segments, as far as they can be read."""
         for segment in list(self._segments):
-            offset = 0
-            while offset < segment.size and segment in self._segments:
+            position = segment.number, 0
+            while position[1] < segment.size:
                 try:
-                    frame = self._read((segment.number, offset))
+                    frame = self._files.read(position)
                 except OSError:
                     self.faults += 1
                     break
                 if frame is None:
                     break
-                offset += _HEADER + len(frame.payload)
-                yield frame.kind, frame.boot, frame.payload
+                position = after(position, len(frame.payload))
+                yield frame
 
     def _find(self) -> "Frame | None":
         while self._again:
             position, tries = self._again[0]
-            frame = self._read(position)
+            frame = self._files.read(position)
             if frame is not None:
                 frame.tries = tries
                 return frame
-            self._again.pop(0)
-            identity = self._taken[position]
             self.corrupt += 1
-            self.acknowledge(position)
-            self._on_lost(identity[0], identity[1], identity[1], 1)
+            self._set_aside()
         while True:
             segment, offset = self._at_cursor()
             if segment is None:
                 return None
-            frame = self._read((segment.number, offset))
+            frame = self._files.read((segment.number, offset))
             if frame is None:
                 self.corrupt += 1
                 self._set_aside()
             elif frame.position in self._taken:
-                self._cursor = _after(frame.position, len(frame.payload))
+                self._cursor = after(frame.position, len(frame.payload))
             else:
                 return frame
 
@@ -414,25 +282,6 @@ class SegmentLog:
                 self._cursor = (segment.number, 0)
                 return segment, 0
         return None, 0
-
-    def _read(self, position) -> "Frame | None":
-        """The frame at a position; None if its bytes are damaged."""
-        with open(self._path(position[0]), "rb") as file:
-            file.seek(position[1])
-            head = self._read_head(file)
-            if head is None:
-                return None
-            payload = file.read(head[1])
-        crc = binascii.crc32(payload, binascii.crc32(memoryview(self._head)[:_SIGNED]))
-        if len(payload) < head[1] or crc != head[4]:
-            return None
-        return Frame(position, head[0], head[2], head[3], payload)
-
-    def _read_head(self, file) -> "tuple[int, int, int, int, int] | None":
-        """(type, length, boot, seq, crc) of the header that `file` is at."""
-        if file.readinto(self._head) != _HEADER or self._head[0] != _MAGIC:
-            return None
-        return struct.unpack(_FORMAT, self._head)[1:]
 
     def _set_aside(self) -> None:
         """Give up what cannot be read: a frame given back, or the rest of the segment."""
@@ -469,52 +318,40 @@ class SegmentLog:
             return True
         return self.drop_oldest()
 
-    def _bytes(self) -> int:
-        return sum([segment.size for segment in self._segments])
-
     def _drop_first(self) -> bool:
         if not self._segments:
             return False
         segment = self._segments[0]
+        number = segment.number
         lost = self._unread_in(segment)
-        os.remove(self._path(segment.number))
+        self._files.remove(number)
         self._segments.pop(0)
         self.unacknowledged -= segment.left
-        number = segment.number
         # What is under way stays in RAM with its sender; what was given back is lost with the file.
-        flying = len([1 for position in self._taken if position[0] == number])
-        flying -= len([1 for position, _ in self._again if position[0] == number])
+        taken = len(self._taken)
         self._taken = {p: self._taken[p] for p in self._taken if p[0] != number}
+        again = len(self._again)
         self._again = [item for item in self._again if item[0][0] != number]
+        flying = taken - len(self._taken) - (again - len(self._again))
         if self._peeked is not None and self._peeked.position[0] == number:
             self._peeked = None
-        if lost is None:
-            self._tell_range(segment, segment.left - flying)
-        else:
-            for boot, seq in lost:
-                self._on_lost(boot, seq, seq, 1)
+        for boot, seq in lost:
+            self._on_lost(boot, seq, seq, 1)
+        self._tell_range(segment, segment.left - flying - len(lost))
         return True
 
-    def _unread_in(self, segment: Segment) -> "list[tuple[int, int]] | None":
-        """The identities that are lost with a segment; None if they cannot be read."""
+    def _unread_in(self, segment: Segment) -> "list[tuple[int, int]]":
+        """The identities that are lost with a segment, as far as they can be read."""
         again = [item[0] for item in self._again]
         lost = []
-        offset = 0
         try:
-            with open(self._path(segment.number), "rb") as file:
-                while offset < segment.size:
-                    file.seek(offset)
-                    head = self._read_head(file)
-                    if head is None:
-                        return None
-                    position = (segment.number, offset)
-                    if position in again or (
-                        position >= self._cursor and position not in self._taken
-                    ):
-                        lost.append(head[2:4])
-                    offset += _HEADER + head[1]
+            for offset, identity in self._files.identities(segment):
+                position = segment.number, offset
+                unread = position >= self._cursor and position not in self._taken
+                if unread or position in again:
+                    lost.append(identity)
         except OSError:
-            return None
+            self.faults += 1
         return lost
 
     def _tell_range(self, segment: Segment, count: int) -> None:
@@ -527,23 +364,16 @@ class SegmentLog:
     def _sweep(self) -> None:
         """Delete the files of which every frame is acknowledged."""
         for segment in [s for s in self._segments if s.left == 0]:
+            segment.sealed = True
             try:
-                os.remove(self._path(segment.number))
+                self._files.remove(segment.number)
             except OSError:
                 self.faults += 1
-                segment.sealed = True
                 continue
             self._segments.remove(segment)
 
     def _remove_quietly(self, number: int) -> None:
         try:
-            os.remove(self._path(number))
+            self._files.remove(number)
         except OSError:
             self.faults += 1
-
-    def _path(self, number: int) -> str:
-        return "{}/{:08d}".format(self._folder, number)
-
-
-def _after(position, length: int):
-    return position[0], position[1] + _HEADER + length

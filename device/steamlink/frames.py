@@ -1,0 +1,194 @@
+"""The files of a segment log: frames appended to one, read from one.
+
+A frame is `magic u8, type u8, len u16, boot u32, seq u32, crc32 u32` and its payload; the CRC goes
+over the 12 bytes before it and the payload.
+"""
+
+import binascii
+import os
+import struct
+
+HEADER = 16
+_SIGNED = 12  # bytes of the header that the CRC covers
+_FORMAT = "<BBHIII"
+_MAGIC = 0xA5
+_CHUNK = 256
+_DIGITS = 8
+MOST_PAYLOAD = 65535
+
+DATA = 1
+EVENT = 2
+UNDATED = 0x80  # a bit of the type: the payload still waits for its time
+
+
+class Segment:
+    """One file: `left` frames are not acknowledged; `low` and `high` are its identities."""
+
+    __slots__ = ("frames", "high", "left", "low", "number", "sealed", "size", "undated")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.size = 0
+        self.frames = 0
+        self.left = 0
+        self.low = None
+        self.high = None
+        self.undated = False
+        self.sealed = False
+
+    def hold(self, kind: int, identity: "tuple[int, int]", size: int) -> None:
+        """Count a frame of `size` bytes that is now in the file."""
+        self.low = identity if self.low is None else min(self.low, identity)
+        self.high = identity if self.high is None else max(self.high, identity)
+        self.undated = self.undated or bool(kind & UNDATED)
+        self.frames += 1
+        self.left += 1
+        self.size += size
+
+
+class Frame:
+    """A frame that was read; its `position` is (number of the segment, offset)."""
+
+    __slots__ = ("boot", "kind", "payload", "position", "seq", "tries")
+
+    def __init__(self, position, kind, boot, seq, payload) -> None:
+        self.position = position
+        self.kind = kind
+        self.boot = boot
+        self.seq = seq
+        self.payload = payload
+        self.tries = 0
+
+
+def after(position, length: int):
+    """The position behind a frame whose payload has `length` bytes."""
+    return position[0], position[1] + HEADER + length
+
+
+def settle(file) -> None:
+    """Make sure that what was written is on the medium; littlefs does so when the file closes."""
+    if hasattr(os, "fsync"):
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def settle_folder(path: str) -> None:
+    """The same for the names in a folder."""
+    if hasattr(os, "fsync"):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+class FrameFiles:
+    """The files named by number in `folder`. Everything here may raise OSError."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._head = bytearray(HEADER)
+        self._chunk = memoryview(bytearray(_CHUNK))
+
+    def numbers(self) -> "list[int]":
+        """The files that are there, oldest first; the folder is made if it is not."""
+        try:  # noqa: SIM105 - MicroPython has no contextlib
+            os.mkdir(self._folder)
+        except OSError:
+            pass  # it is there, or listing it says what is wrong
+        names = os.listdir(self._folder)
+        return sorted([int(name) for name in names if len(name) == _DIGITS and name.isdigit()])
+
+    def scan(self, segment: Segment) -> bool:
+        """Count the frames of a file into `segment`; False if its tail is damaged."""
+        with open(self._path(segment.number), "rb") as file:
+            while True:
+                got = file.readinto(self._head)
+                if not got:
+                    return True
+                magic, kind, length, boot, seq, crc = struct.unpack(_FORMAT, self._head)
+                if got < HEADER or magic != _MAGIC or self._crc_of(file, length) != crc:
+                    # Where the next frame would begin is not known.
+                    return False
+                segment.hold(kind, (boot, seq), HEADER + length)
+
+    def append(self, segment: Segment, frames) -> None:
+        """Add (type, boot, seq, payload) frames to the file and to `segment`: all or none.
+
+        littlefs takes over what was written when the file closes, in one step.
+        """
+        file = open(self._path(segment.number), "ab")  # noqa: SIM115 - an error of close counts
+        try:
+            for frame in frames:
+                self._write(file, *frame)
+            settle(file)
+        finally:
+            file.close()
+        if not segment.frames:
+            settle_folder(self._folder)
+        for kind, boot, seq, payload in frames:
+            segment.hold(kind, (boot, seq), HEADER + len(payload))
+
+    def read(self, position) -> "Frame | None":
+        """The frame at a position; None if its bytes are damaged."""
+        with open(self._path(position[0]), "rb") as file:
+            file.seek(position[1])
+            head = self._read_head(file)
+            payload = file.read(head[1]) if head else b""
+        if head is None or len(payload) < head[1]:
+            return None
+        if binascii.crc32(payload, binascii.crc32(memoryview(self._head)[:_SIGNED])) != head[4]:
+            return None
+        return Frame(position, head[0], head[2], head[3], payload)
+
+    def identity(self, position) -> "tuple[int, int] | None":
+        """The (boot, seq) of the frame at a position; None if its header is damaged."""
+        with open(self._path(position[0]), "rb") as file:
+            file.seek(position[1])
+            head = self._read_head(file)
+        return head[2:4] if head else None
+
+    def identities(self, segment: Segment):
+        """Yield (offset, (boot, seq)) of each frame, up to a damaged header; read it to its end."""
+        offset = 0
+        with open(self._path(segment.number), "rb") as file:
+            while offset < segment.size:
+                file.seek(offset)
+                head = self._read_head(file)
+                if head is None:
+                    return
+                yield offset, head[2:4]
+                offset += HEADER + head[1]
+
+    def remove(self, number: int) -> None:
+        """Delete a file."""
+        os.remove(self._path(number))
+
+    def _write(self, file, kind: int, boot: int, seq: int, payload: bytes) -> None:
+        head = self._head
+        struct.pack_into(_FORMAT, head, 0, _MAGIC, kind, len(payload), boot, seq, 0)
+        crc = binascii.crc32(payload, binascii.crc32(memoryview(head)[:_SIGNED]))
+        struct.pack_into("<I", head, _SIGNED, crc)
+        file.write(head)
+        file.write(payload)
+
+    def _read_head(self, file) -> "tuple[int, int, int, int, int] | None":
+        """(type, length, boot, seq, crc) of the header that `file` is at."""
+        if file.readinto(self._head) != HEADER or self._head[0] != _MAGIC:
+            return None
+        return struct.unpack(_FORMAT, self._head)[1:]
+
+    def _crc_of(self, file, length: int) -> "int | None":
+        """The CRC of the header in `_head` and the payload that `file` is at; None if it is short."""
+        crc = binascii.crc32(memoryview(self._head)[:_SIGNED])
+        while length:
+            part = self._chunk[: min(length, _CHUNK)]
+            got = file.readinto(part)
+            if not got:
+                return None
+            crc = binascii.crc32(part[:got], crc)
+            length -= got
+        return crc
+
+    def _path(self, number: int) -> str:
+        return "{}/{:08d}".format(self._folder, number)
