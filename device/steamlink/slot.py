@@ -46,16 +46,18 @@ class Slot:
 
     def advance(self, now_ms):
         """Do what is due by itself; return when it next needs this, or None."""
-        if self._busy:
-            if self._expired:
-                return None
-            if now_ms < self._deadline_ms:
-                return self._deadline_ms
-            self._expire(now_ms)
-            return None
-        if not self._lead_ms or self._target_ms == self._next_ms:
-            return None
         begin_ms = self._next_ms - self._lead_ms
+        waits = self._lead_ms and self._target_ms != self._next_ms
+        if self._busy:
+            if not self._expired and now_ms >= self._deadline_ms:
+                self._expire(now_ms)
+            at_ms = None if self._expired else self._deadline_ms
+            # It may have ended by then, and begins again without a word to anybody.
+            if waits and begin_ms > now_ms and (at_ms is None or begin_ms < at_ms):
+                at_ms = begin_ms
+            return at_ms
+        if not waits:
+            return None
         if now_ms < begin_ms:
             return begin_ms
         self._start()

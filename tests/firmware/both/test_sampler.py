@@ -1,0 +1,363 @@
+"""Rows on an absolute schedule, with sensors that behave and sensors that do not."""
+
+import asyncio
+import unittest
+
+from device.steamlink import contract
+from device.steamlink.chain import Chain
+from device.steamlink.sampler import Sampler
+from device.steamlink.sensors import COMMON, Sensor, SensorError
+from tests.firmware.virtual_time import VirtualTime, settle
+
+
+class Thermometer(Sensor):
+    """Reads what the test sets, when the test lets it."""
+
+    def __init__(self, name="a", value=1.0, **cfg):
+        complete = dict(COMMON)
+        complete.update(cfg)
+        complete["metric"] = name
+        super().__init__(None, complete)
+        self.value = value
+        self.takes_ms = 0
+        self.hangs_in = ""
+        self.stubborn = False
+        self.raises = None
+        self.begun = []
+        self.read_at = []
+        self.time = None
+
+    async def begin(self):
+        self.begun.append(self.time.up_ms())
+        await self._maybe_hang("begin")
+
+    async def read(self, out):
+        await self._maybe_hang("read")
+        if self.takes_ms:
+            await self.time.sleep_ms(self.takes_ms)
+        if self.raises is not None:
+            raise self.raises
+        self.read_at.append(self.time.up_ms())
+        if self.value is not None:
+            self.put(out, self.value)
+
+    async def _maybe_hang(self, where):
+        while self.hangs_in == where:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if not self.stubborn:
+                    raise
+
+
+class Counters:
+    def __init__(self):
+        self.by_name = {}
+
+    def add(self, name, n=1):
+        self.by_name[name] = self.by_name.get(name, 0) + n
+
+
+class Bench:
+    """A sampler on virtual time, with all that it told."""
+
+    def __init__(self, *sensors, **changes):
+        self.time = VirtualTime(changes.pop("now_ms", 0))
+        for sensor in sensors:
+            sensor.time = self.time
+        self.rows = []
+        self.edges = []
+        self.faults = []
+        self.counters = Counters()
+        settings = {
+            "period_ms": 1000,
+            "on_row": self.take,
+            "on_edge": self.edges.append,
+            "on_fault": self.faults.append,
+            "counters": self.counters,
+            "sleep_ms": self.time.sleep_ms,
+        }
+        settings.update(changes)
+        self.sampler = Sampler(sensors, self.time, **settings)
+        self.task = None
+
+    def take(self, up_ms, values, codes):
+        self.rows.append((up_ms, values, codes))
+
+    def run(self, *steps):
+        """Sample through steps: ms to pass, or a function to call between."""
+
+        async def all_steps():
+            self.task = asyncio.create_task(self.sampler.run())
+            for step in steps:
+                if isinstance(step, int):
+                    await self.time.pass_ms(step)
+                else:
+                    step()
+                    await settle()
+            self.task.cancel()
+            try:  # noqa: SIM105 - MicroPython has no contextlib
+                await self.task
+            except asyncio.CancelledError:
+                pass
+            await settle()
+
+        asyncio.run(all_steps())
+        return self
+
+
+class TestSampler(unittest.TestCase):
+    def test_sampler_rows_stand_on_multiples_of_the_period(self):
+        """The schedule is absolute: it does not drift from the start or from work."""
+        bench = Bench(Thermometer(), now_ms=12345678).run(5000)
+
+        self.assertEqual(
+            [row[0] for row in bench.rows], [12346000, 12347000, 12348000, 12349000, 12350000]
+        )
+        self.assertEqual(bench.sampler.jitter, [0, 0, 0, 0, 0])
+
+    def test_sampler_rows_have_a_column_for_each_metric(self):
+        """The columns are the metrics of the sensors in their order."""
+        bench = Bench(Thermometer("a", 1.25), Thermometer("b", 7, decimals=0)).run(1000)
+
+        self.assertEqual(bench.sampler.names, ["a", "b"])
+        self.assertEqual(bench.rows, [(1000, [1.2, 7], {})])
+
+    def test_sampler_held_up_skips_what_it_missed(self):
+        """After two seconds of a blocked loop the next row is on the grid again."""
+        bench = Bench(Thermometer())
+
+        def hold_up():
+            bench.time.late_ms = 2300
+
+        bench.run(2500, hold_up, 5000)
+
+        self.assertEqual([row[0] for row in bench.rows], [1000, 2000, 5300, 6000, 7000])
+        self.assertEqual(bench.counters.by_name["periods_missed"], 2)
+        self.assertEqual(sorted(bench.sampler.jitter), [0, 0, 0, 0, 2300])
+
+    def test_sampler_of_hanging_sensor_keeps_the_others(self):
+        """A driver that never answers costs its own metric, nobody else's and no time."""
+        stuck, live = Thermometer("a", timeout_ms=300), Thermometer("b", 5.0)
+        stuck.hangs_in = "read"
+        bench = Bench(stuck, live).run(3000, 400)
+
+        self.assertEqual([row[0] for row in bench.rows], [1000, 2000, 3000])
+        for _, values, codes in bench.rows:
+            self.assertEqual(values, [None, 5.0])
+            self.assertEqual(codes, {0: contract.COMMUNICATION_FAILURE})
+        self.assertEqual(bench.counters.by_name["sensor_timeouts"], 3)
+
+    def test_sampler_of_sensor_that_recovers_reads_it_again(self):
+        """A time-out ends the reading, not the sensor."""
+        sensor = Thermometer("a", 5.0, timeout_ms=300)
+        sensor.hangs_in = "begin"
+
+        def recover():
+            sensor.hangs_in = ""
+
+        bench = Bench(sensor).run(1500, recover, 1000)
+
+        self.assertEqual(bench.rows[-1], (2000, [5.0], {}))
+
+    def test_sampler_of_sensor_that_will_not_be_cancelled_goes_on(self):
+        """One that swallows its cancellation stays bad and is not started twice."""
+        sensor, live = Thermometer("a", timeout_ms=300), Thermometer("b", 5.0)
+        sensor.hangs_in, sensor.stubborn = "read", True
+
+        def let_go():
+            sensor.hangs_in = ""
+            sensor.stubborn = False
+            for slot in bench.sampler._slots:
+                slot.task.cancel()
+
+        bench = Bench(sensor, live)
+        bench.run(4000, let_go)
+
+        self.assertEqual(len(sensor.begun), 1)
+        self.assertEqual([row[1] for row in bench.rows], [[None, 5.0]] * 4)
+        self.assertEqual(bench.counters.by_name["sensor_timeouts"], 1)
+        self.assertEqual(bench.counters.by_name["sensor_late"], 3)
+
+    def test_sampler_of_raising_sensor_tells_code_and_text(self):
+        """SensorError gives its code, OSError is the bus, anything else is a bug and counted."""
+        for fault, code in (
+            (SensorError(contract.SENSOR_FAILURE, "short"), contract.SENSOR_FAILURE),
+            (OSError(5), contract.COMMUNICATION_FAILURE),
+            (MemoryError(), contract.DEVICE_FAILURE),
+            (ZeroDivisionError("x"), contract.DEVICE_FAILURE),
+        ):
+            sensor = Thermometer()
+            sensor.raises = fault
+            bench = Bench(sensor).run(12000)
+            self.assertEqual(len(bench.rows), 12)
+            self.assertEqual(bench.rows[0], (1000, [None], {0: code}))
+            self.assertEqual(len(bench.faults), 1)
+            self.assertEqual(bench.faults[0]["code"], code)
+        self.assertEqual(bench.counters.by_name["sensor_exceptions"], 12)
+
+    def test_sampler_begins_slow_sensor_early(self):
+        """A conversion of 750 ms is begun 800 ms ahead, so its value is there in time."""
+        slow = Thermometer(lead_ms=800)
+        Bench(slow).run(3000)
+
+        self.assertEqual(slow.begun, [200, 1200, 2200])
+        self.assertEqual(slow.read_at, [1000, 2000, 3000])
+
+    def test_sampler_of_late_sensor_closes_row_after_half_a_period(self):
+        """What comes later is in the next row, with no value lost to the others."""
+        late, live = Thermometer("a", 3.0, timeout_ms=900), Thermometer("b", 5.0)
+        late.takes_ms = 700
+        told = []
+        bench = Bench(late, live)
+
+        def take(up_ms, values, codes):
+            told.append((bench.time.up_ms(), up_ms, values, codes))
+
+        bench.sampler._on_row = take
+        bench.run(2600)
+
+        waiting = {0: contract.WAITING_FOR_INITIAL_DATA}
+        self.assertEqual(told, [(1500, 1000, [None, 5.0], waiting), (2500, 2000, [3.0, 5.0], {})])
+
+    def test_sampler_of_seldom_sensor_holds_its_value(self):
+        """A sensor read each five seconds keeps its value in the rows between."""
+        seldom = Thermometer("a", 3.0, every_ms=4500)
+        bench = Bench(seldom, Thermometer("b", 5.0)).run(11000)
+
+        self.assertEqual(seldom.read_at, [1000, 6000, 11000])
+        self.assertEqual([row[1:] for row in bench.rows], [([3.0, 5.0], {})] * 11)
+        self.assertEqual(bench.sampler.metrics[0][5], 5000)
+
+    def test_sampler_of_sensor_that_puts_nothing_ages_its_value(self):
+        """After two periods a value is only the last usable, after five it is gone."""
+        sensor = Thermometer()
+
+        def fall_silent():
+            sensor.value = None
+
+        bench = Bench(sensor).run(1000, fall_silent, 7000)
+
+        self.assertEqual(
+            [row[2].get(0) for row in bench.rows], [None, None, None, 68, 68, 68, 24, 24]
+        )
+        self.assertEqual([row[1][0] for row in bench.rows], [1.0] * 6 + [None] * 2)
+
+    def test_sampler_of_raising_listener_samples_on(self):
+        """Whatever becomes of a row or an event, the next row comes in time."""
+
+        def burst(*details):
+            raise ValueError("full")
+
+        bench = Bench(
+            Thermometer("a", 9.0),
+            on_row=burst,
+            on_edge=burst,
+            limits=[{"metric": "a", "type": "HI", "setpoint": 5}],
+        ).run(3000)
+
+        self.assertEqual(bench.counters.by_name, {"rows_failed": 3, "events_failed": 1})
+
+    def test_sampler_limits_tell_each_edge_once(self):
+        """An edge where the value gets there, the other where it came back by the deadband."""
+        sensor = Thermometer("a", 5.0)
+        steps = []
+        for value in (9.9, 10.0, 10.5, 9.7, 9.5, 9.4, 10.2):
+            steps.append(lambda value=value: setattr(sensor, "value", value))
+            steps.append(1000)
+        bench = Bench(
+            sensor, limits=[{"metric": "a", "type": "HIHI", "setpoint": 10, "deadband": 0.5}]
+        ).run(*steps)
+
+        self.assertEqual(
+            [(edge["active"], edge["value"]) for edge in bench.edges],
+            [(True, 10.0), (False, 9.4), (True, 10.2)],
+        )
+        self.assertEqual(bench.edges[0]["metric"], "a")
+        self.assertEqual(bench.edges[0]["type"], "HIHI")
+
+    def test_sampler_low_limit_at_start_tells_it(self):
+        """A boiler that is low on water when the device starts is told at the first row."""
+        bench = Bench(
+            Thermometer("a", 20.0), limits=[{"metric": "a", "type": "LOLO", "setpoint": 25}]
+        ).run(3000)
+
+        self.assertEqual([edge["active"] for edge in bench.edges], [True])
+
+    def test_sampler_limits_see_what_smoothing_hides(self):
+        """The edge is told at once though the published value is a median."""
+        sensor = Thermometer("a", 5.0)
+        sensor.chains = [Chain({"median": 5})]
+
+        def rise():
+            sensor.value = 12.0
+
+        bench = Bench(sensor, limits=[{"metric": "a", "type": "HI", "setpoint": 10}]).run(
+            5000, rise, 1000
+        )
+
+        self.assertEqual([edge["value"] for edge in bench.edges], [12.0])
+        self.assertEqual(bench.rows[-1][1], [5.0])
+
+    def test_sampler_limit_of_unknown_metric_is_counted(self):
+        """A limit whose sensor could not be made costs nothing else."""
+        bench = Bench(Thermometer(), limits=[{"metric": "zz", "type": "HI", "setpoint": 1}])
+
+        self.assertEqual(bench.counters.by_name, {"limits_without_metric": 1})
+
+    def test_sampler_edge_and_fault_come_before_their_row(self):
+        """So that whoever takes the row knows that it is urgent."""
+        order = []
+        sensor = Thermometer("a", 9.0)
+
+        def fail():
+            sensor.raises = SensorError(8, "open")
+
+        Bench(
+            sensor,
+            limits=[{"metric": "a", "type": "HI", "setpoint": 5}],
+            on_row=lambda *row: order.append("row"),
+            on_edge=lambda details: order.append("edge"),
+            on_fault=lambda details: order.append("fault"),
+        ).run(11000, fail, 1000)
+
+        self.assertEqual(order, ["edge"] + ["row"] * 11 + ["fault", "row"])
+
+    def test_sampler_of_loose_wire_tells_seldom(self):
+        """A sensor that flaps each second is told once in ten, and how it stands in the end."""
+        sensor = Thermometer()
+        steps = []
+        for number in range(40):
+
+            def flap(bad=number % 2 == 0):
+                sensor.raises = SensorError(8, "open") if bad else None
+
+            steps.extend((flap, 1000))
+        bench = Bench(sensor).run(*steps, 20000)
+
+        self.assertTrue(2 <= len(bench.faults) <= 6)
+        self.assertEqual(bench.faults[-1], {"metric": "a", "code": 192, "text": "good again"})
+
+    def test_sampler_of_same_metric_twice_is_refused(self):
+        """A column has one sensor."""
+        with self.assertRaises(ValueError):
+            Bench(Thermometer("a"), Thermometer("a"))
+
+    def test_sampler_when_cancelled_stops_every_task(self):
+        """Nothing reads on after the end."""
+        sensor = Thermometer()
+        bench = Bench(sensor)
+        bench.run(2000)
+
+        asyncio.run(bench.time.pass_ms(5000))
+        self.assertEqual(len(sensor.read_at), 2)
+
+    def test_sampler_keeps_jitter_of_last_rows_only(self):
+        """The record of jitter is bounded."""
+        bench = Bench(Thermometer(), period_ms=100).run(30000)
+
+        self.assertEqual(len(bench.sampler.jitter), 256)
+
+    def test_sampler_without_sensors_gives_empty_rows(self):
+        """Nothing to read is no reason to die."""
+        self.assertEqual(Bench().run(2000).rows, [(1000, [], {}), (2000, [], {})])
