@@ -68,14 +68,14 @@ class AccountFiles:
             )
         return self.put(access)
 
-    def rotate(self, site: str, device: str) -> str:
+    def rotate(self, site: str, device: str, password: str | None = None) -> str:
         """Give a device's account a new password."""
         access = device_access(site, device)
         if DeviceAccount(site, device) not in self.listed():
             raise AccountFault(
                 f"{self._password_file} has no account of a device {device!r} of site {site!r}"
             )
-        return self.put(access)
+        return self.put(access, password)
 
     def remove(self, device: str) -> None:
         """Remove a device's account from both files."""
@@ -96,9 +96,9 @@ class AccountFiles:
         found = (device_of_topics(access) for access in _sections(self._acl()))
         return sorted(account for account in found if account and account.device in names)
 
-    def put(self, access: MqttAccess) -> str:
+    def put(self, access: MqttAccess, password: str | None = None) -> str:
         """Make an account, or give it a new password and today's topics; returns the password."""
-        password = new_password()
+        password = password or new_password()
         line = f"{access.name}:{self._hashed(password)}"
         with self._editing():
             sections = [*_without_section(self._acl(), access.name), *acl_section(access)]

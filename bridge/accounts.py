@@ -108,8 +108,8 @@ class DeviceAccounts(Protocol):
     def add(self, site: str, device: str) -> str:
         """Make an account and return its password, which is told only now."""
 
-    def rotate(self, site: str, device: str) -> str:
-        """Give an account a new password and return it."""
+    def rotate(self, site: str, device: str, password: str | None = None) -> str:
+        """Give an account a new password, `password` where one is given, and return it."""
 
     def remove(self, device: str) -> None:
         """Remove an account, if there is one, and close the device's connections."""
@@ -217,12 +217,17 @@ def _mqtt_permission(queue: str) -> Permission:
 
 
 def _one_of(*names: str) -> str:
-    return "^(" + "|".join(re.escape(name) for name in names) + ")$"
+    return f"^({_any(*names)})$"
+
+
+def _any(*names: str) -> str:
+    return "|".join(re.escape(name) for name in names)
 
 
 _ANY_DEVICE = rf"^steam\.v1\.{NAME_PATTERN}\.{NAME_PATTERN}\."
 # The names that RabbitMQ gives to a client's own exclusive queue.
 _OWN_QUEUE = r"amq\.gen-.*"
+_DESK_QUEUES = (QueueName.QUARANTINE, QueueName.UNROUTED, QueueName.DEAD)
 
 _PROCESSOR = Account(
     name=Service.PROCESSOR.value,
@@ -275,13 +280,17 @@ _ACCOUNTS = Account(
 )
 _DESK = Account(
     # A message is sent again as its device sent it, a dead letter of steam.results through the
-    # default exchange, as the evaluator sent it.
+    # default exchange, as the evaluator sent it. A person's commands to devices leave here too,
+    # and not by the dashboard: the answers come to a queue of its own.
     name=Service.DESK.value,
     permission=Permission(
-        write=_one_of("amq.default", MQTT_EXCHANGE),
-        read=_one_of(QueueName.QUARANTINE, QueueName.UNROUTED, QueueName.DEAD),
+        configure=f"^{_OWN_QUEUE}$",
+        write=rf"^({_OWN_QUEUE}|{_any('amq.default', MQTT_EXCHANGE)})$",
+        read=rf"^({_OWN_QUEUE}|{_any(MQTT_EXCHANGE, *_DESK_QUEUES)})$",
     ),
-    topic_permissions=(TopicPermission(write=f"{_ANY_DEVICE}{_SENDS}$"),),
+    topic_permissions=(
+        TopicPermission(write=f"{_ANY_DEVICE}({_SENDS}|cmd)$", read=f"{_ANY_DEVICE}ack$"),
+    ),
 )
 _SERVICES = {
     Service.PROCESSOR: _PROCESSOR,

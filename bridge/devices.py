@@ -85,13 +85,17 @@ class Devices:
             return DeviceChange(diff=diff)
         return DeviceChange(diff=diff, next_step=_no_account(device.name))
 
-    def rotate(self, name: str) -> DeviceChange:
-        """Give a registered device a new password."""
-        device = load_plant(self._plant_file).devices.get(name)
-        if device is None:
-            raise self._unknown(name)
-        password = self._accounts.rotate(device.site, name)
+    def rotate(self, name: str, password: str | None = None) -> DeviceChange:
+        """Give a registered device's account a new password, `password` where one is given."""
+        device = self._registered(name)
+        password = self._accounts.rotate(device.site, name, password)
         return DeviceChange(password=password, next_step=self._accounts.next_step)
+
+    def check_account(self, name: str) -> None:
+        """Refuse a device that is not registered or has no account, before anything is done."""
+        device = self._registered(name)
+        if DeviceAccount(device.site, name) not in self._accounts.listed():
+            raise AccountFault(_no_account(name))
 
     def revoke(self, name: str) -> DeviceChange:
         """Shut a device out: its account, its bindings, its entry, in this order.
@@ -146,6 +150,12 @@ class Devices:
             return ""
         write_edit(edit)
         return edit.diff
+
+    def _registered(self, name: str) -> Device:
+        device = load_plant(self._plant_file).devices.get(name)
+        if device is None:
+            raise self._unknown(name)
+        return device
 
     def _unknown(self, name: str) -> PlantEditFault:
         names = load_plant(self._plant_file).devices

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from bridge.accounts import AccountFault
 from bridge.broker import BrokerError, BrokerUnavailable
+from bridge.device_commands import DeviceFault
 from bridge.plant_edit import PlantEditFault
 from bridge.settings_file import SettingsError
 from steam.recording import RecordingError
@@ -76,7 +77,14 @@ def command(function: Callable[_P, None]) -> Callable[_P, None]:
             end(str(error), WRONG_SETTINGS)
         except (BrokerUnavailable, Unavailable) as error:
             end(str(error), AWAY)
-        except (BrokerError, StoreError, AccountFault, PlantEditFault, OSError) as error:
+        except (
+            BrokerError,
+            StoreError,
+            AccountFault,
+            PlantEditFault,
+            DeviceFault,
+            OSError,
+        ) as error:
             end(str(error), FAILED)
 
     return guarded

@@ -128,6 +128,25 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     language: Literal["pt-BR", "en"] = "pt-BR"
 
 
+class DevicesSide(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How devices see the broker and the time: `steam device` writes it into their configuration.
+
+    Without `mqtt_host` and `mqtt_port`, those of `mqtt` (8883 with TLS). `ca_file` is the plant's CA (PEM or
+    DER), `server_name` what the broker's certificate names where that is not `mqtt_host`.
+    `ota_key_file` is the key pair (PEM) that updates are signed with, or its public modulus in
+    hex: devices get the modulus, and take no update without it.
+    """
+
+    mqtt_host: str = ""
+    mqtt_port: Annotated[int, Meta(ge=1, le=65_535)] | None = None
+    tls: bool = False
+    ca_file: str = ""
+    server_name: str = ""
+    ntp: list[str] = msgspec.field(default_factory=lambda: ["pool.ntp.org"])
+    wifi_country: Annotated[str, Meta(pattern="^[A-Z]{2}$")] = "BR"
+    ota_key_file: str = ""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """steam.yaml, every default included; relative paths start at the file's folder."""
 
@@ -144,6 +163,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     health: HealthAddress = HealthAddress()
     panel: Panel = Panel()
     notifications: NotificationSettings = NotificationSettings()
+    devices: DevicesSide = DevicesSide()
     folder: str = "."
 
     @property
@@ -189,6 +209,9 @@ def _faults(source: SettingsFile, settings: Settings) -> Iterator[Fault]:
     if settings.deployment == "server" and settings.mqtt.broker == "outside":
         text = "mqtt.broker is for the embedded deployment; in `server` devices talk to RabbitMQ"
         yield source.fault(("mqtt", "broker"), text)
+    if settings.devices.tls and not settings.devices.ca_file:
+        text = "TLS of devices needs the plant's CA: name its certificate in devices.ca_file"
+        yield source.fault(("devices", "tls"), text)
     for section, url in (
         ("management", settings.management.url),
         ("influxdb", settings.influxdb.url),

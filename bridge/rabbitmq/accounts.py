@@ -56,12 +56,12 @@ class RabbitAccounts:
             )
         return self.put(account)
 
-    def rotate(self, site: str, device: str) -> str:
+    def rotate(self, site: str, device: str, password: str | None = None) -> str:
         """Give a device's account a new password; what is connected stays so."""
         account = device_account(site, device)
         if DeviceAccount(site, device) not in self.listed():
             raise AccountFault(f"RabbitMQ has no account of a device {device!r} of site {site!r}")
-        return self.put(account)
+        return self.put(account, password)
 
     def remove(self, device: str) -> None:
         """Remove a device's account; RabbitMQ closes its connections then (seen on 3.10.8)."""
@@ -83,12 +83,12 @@ class RabbitAccounts:
                 found.append(account)
         return sorted(found)
 
-    def put(self, account: Account) -> str:
+    def put(self, account: Account, password: str | None = None) -> str:
         """Make an account, or give it a new password and today's permissions; returns the password.
 
         Topic permissions come first: without any, every topic is open.
         """
-        password, vhost = new_password(), self._management.vhost
+        password, vhost = password or new_password(), self._management.vhost
         self._management.put("users", account.name, body=user_body(account, password))
         for topic in account.topic_permissions:
             body = {"exchange": topic.exchange, "write": topic.write, "read": topic.read}

@@ -1,44 +1,150 @@
-"""`steam device add|list|adopt|rotate|revoke`: the devices of the plant and their accounts."""
+"""`steam device`: the devices of the plant, their accounts, their configuration and firmware."""
 
+import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
 from rich.table import Table
 
 from bridge.broker import BrokerError
+from bridge.clock import utc_now
+from bridge.device_commands import DeviceFault
 from bridge.devices import DeviceChange
 from bridge.messages import Reason
 from bridge.plant import Device
 from processor.quarantine import BadMessage
+from steam.commands import device_board, device_command, device_firmware
 from steam.console import ConfigOption, JsonOption, command, err, out, settings_at
 from steam.desk import desk_of
+from steam.device_line import commander_of, registered
 from steam.plant_watch import LOOK_EVERY_S
+from steam.provisioning import (
+    BOARDS,
+    Wifi,
+    check_absent,
+    check_board,
+    config_of,
+    default_file,
+    write_config,
+)
 from steam.registry import devices_of
-from steam.settings import MissingSecret, Settings
+from steam.rotating import Rotation
+from steam.settings import MissingSecret, Secret, Settings
 
 _ALL = 1_000_000
+_NOT_YET = "made in a moment"
 
 app = typer.Typer(help="The devices of plant.yaml and their accounts.", no_args_is_help=True)
+app.command("command")(device_command.send)
+app.command("flash")(device_board.flash)
+app.command("update")(device_command.update)
+app.add_typer(device_firmware.app, name="firmware")
+
 Site = Annotated[str, typer.Argument(help="The site's name in plant.yaml.")]
 Name = Annotated[str, typer.Argument(help="The device's name: account, client id and topic.")]
 BoilerOption = Annotated[str, typer.Option(help="The boiler that it watches.")]
+BoardOption = Annotated[str, typer.Option(help=f"{', '.join(BOARDS)}, or what else it is.")]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", help="Where the configuration goes; DEVICE.config.json by default."),
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
+HostOption = Annotated[str, typer.Option(help="The broker as the device sees it.")]
+SsidOption = Annotated[str, typer.Option(help="The Wi-Fi that the board joins.")]
+WifiFileOption = Annotated[
+    Path | None, typer.Option(help="A file that holds only the Wi-Fi's password.")
+]
+SimulatedOption = Annotated[bool, typer.Option("--simulated", help="Simulated sensors only.")]
 
 
 @app.command()
 @command
-def add(
+def add(  # noqa: PLR0913, PLR0917 - one argument an option
     site: Site,
     device: Name,
     boiler: BoilerOption,
-    board: Annotated[str, typer.Option(help="Such as esp32, pico_w, pi.")] = "",
+    board: BoardOption = "",
+    out_file: OutOption = None,
+    force: ForceOption = False,
+    mqtt_host: HostOption = "",
+    wifi_ssid: SsidOption = "",
+    wifi_password_file: WifiFileOption = None,
+    simulated: SimulatedOption = False,
     config: ConfigOption = Path("steam.yaml"),
 ) -> None:
-    """Register a new device, make its account, and show its password once."""
-    devices = devices_of(settings_at(config))
-    _tell(devices.add(Device(name=device, site=site, boiler=boiler, board=board)))
+    """Register a new device, make its account, and show its password once.
+
+    For a board that Steam has firmware for, its configuration is written too: it holds the
+    password, and `steam device flash` puts it on the board.
+    """
+    settings = settings_at(config)
+    entry = Device(name=device, site=site, boiler=boiler, board=board)
+    if board not in BOARDS:
+        _tell(devices_of(settings).add(entry))
+        boards = ", ".join(BOARDS)
+        out.print(f"no configuration written: --board is none of {boards}", markup=False)
+        return
+    path = out_file or default_file(device)
+    check_absent(path, force=force)
+    wifi = _wifi(wifi_ssid, wifi_password_file)
+    values = config_of(
+        settings,
+        entry,
+        board=board,
+        password=_NOT_YET,
+        now=utc_now(),
+        mqtt_host=mqtt_host,
+        wifi=wifi,
+        simulated=simulated,
+    )
+    change = devices_of(settings).add(entry)
+    _tell(change)
+    _write(path, values, change.password or "")
+
+
+@app.command("config")
+@command
+def config_(  # noqa: PLR0913, PLR0917 - one argument an option
+    device: Name,
+    board: BoardOption = "",
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="With a new password; the old one ends at once.")
+    ] = False,
+    out_file: OutOption = None,
+    force: ForceOption = False,
+    mqtt_host: HostOption = "",
+    wifi_ssid: SsidOption = "",
+    wifi_password_file: WifiFileOption = None,
+    simulated: SimulatedOption = False,
+    config: ConfigOption = Path("steam.yaml"),
+) -> None:
+    """Write a registered device's configuration again, without its password or with a new one."""
+    settings = settings_at(config)
+    entry = registered(settings, device)
+    check_board(board or entry.board)
+    path = out_file or default_file(device)
+    check_absent(path, force=force)
+    values = config_of(
+        settings,
+        entry,
+        board=board or entry.board,
+        password=_NOT_YET if rotate else "",
+        now=utc_now(),
+        mqtt_host=mqtt_host,
+        wifi=_wifi(wifi_ssid, wifi_password_file),
+        simulated=simulated,
+    )
+    if not rotate:
+        _write(path, values, "")
+        out.print("without its password, which nobody can read any more: --rotate makes a new one")
+        return
+    change = devices_of(settings).rotate(device)
+    if change.next_step:
+        out.print(change.next_step, markup=False)
+    _write(path, values, change.password or "")
 
 
 @app.command()
@@ -54,9 +160,29 @@ def adopt(
 
 @app.command()
 @command
-def rotate(device: Name, config: ConfigOption = Path("steam.yaml")) -> None:
-    """Give a device a new password, and show it once."""
-    _tell(devices_of(settings_at(config)).rotate(device))
+def rotate(
+    device: Name,
+    show: Annotated[
+        bool,
+        typer.Option("--show", help="Do not send it: show it once, for entering at the device."),
+    ] = False,
+    config: ConfigOption = Path("steam.yaml"),
+) -> None:
+    """Give a device a new password; the device is told first and never shut out.
+
+    The device keeps both until the broker has taken the new one at its next connection. With
+    --show it is not told: it cannot connect again until somebody has entered the password.
+    """
+    settings = settings_at(config)
+    devices = devices_of(settings)
+    if show:
+        _tell(devices.rotate(device))
+        return
+    commander = commander_of(settings, device)
+    change = Rotation(devices, commander, lambda text: out.print(text, markup=False)).rotate()
+    out.print(f"{device} has its new password, and uses it from its next connection on")
+    if change.next_step:
+        out.print(change.next_step, markup=False)
 
 
 @app.command()
@@ -79,6 +205,28 @@ def list_(config: ConfigOption = Path("steam.yaml"), as_json: JsonOption = False
         boiler = entry.boiler or "not in plant.yaml"
         table.add_row(entry.site, entry.device, boiler, "yes" if entry.account else "no")
     out.print(table)
+
+
+def _wifi(ssid: str, password_file: Path | None) -> Wifi:
+    """The Wi-Fi that was asked for; its password from a file, or typed where somebody can type."""
+    if not ssid:
+        if password_file is not None:
+            raise DeviceFault("--wifi-password-file is for a --wifi-ssid: name that too")
+        return Wifi()
+    if password_file is not None:
+        return Wifi(ssid=ssid, password=Secret(file=str(password_file)).read("the Wi-Fi"))
+    if not sys.stdin.isatty():
+        raise DeviceFault(f"the password of the Wi-Fi {ssid!r}: give --wifi-password-file")
+    typed: str = typer.prompt(f"password of the Wi-Fi {ssid}", hide_input=True)
+    return Wifi(ssid=ssid, password=typed)
+
+
+def _write(path: Path, values: dict[str, Any], password: str) -> None:
+    mqtt = values["mqtt"] | {"password": password}
+    write_config(path, values | {"mqtt": mqtt})
+    out.print(f"wrote {path}, for your eyes alone", markup=False, highlight=False)
+    if "wifi" in values and not values["wifi"]["ssid"]:
+        out.print("it names no Wi-Fi: that is entered at the board's own portal, see its guide")
 
 
 def _take_in(settings: Settings, device: str) -> None:

@@ -36,10 +36,10 @@ class Broker:
         self.accounts[device] = site
         return "secret"
 
-    def rotate(self, site, device):
+    def rotate(self, site, device, password=None):
         """Change a password."""
         self.note("rotate")
-        return "secret 2"
+        return password or "secret 2"
 
     def remove(self, device):
         """Remove an account."""

@@ -1,0 +1,78 @@
+"""Commands to one device and its answers, and the port to whatever carries them."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Protocol, get_args
+from uuid import uuid4
+
+import msgspec
+
+from bridge.clock import Clock, to_us
+from bridge.messages import Ack, Cmd, Refused, decode
+from bridge.topics import Kind
+
+OPS: tuple[str, ...] = get_args(
+    next(field.type for field in msgspec.structs.fields(Cmd) if field.name == "op")
+)
+"""What a device can be asked for."""
+
+ANSWER_WITHIN_S = 10.0
+_LIFE_AFTER_WAITING = timedelta(seconds=5)
+
+
+class DeviceFault(Exception):
+    """Something with a device cannot be done; the text says why and what to do."""
+
+
+class NoAnswer(DeviceFault):
+    """A device said nothing within the time: it is away, or it has not heard."""
+
+
+class CommandRefused(DeviceFault):
+    """A device answered that it does not do what it was asked for."""
+
+
+class DeviceLine(Protocol):
+    """Takes a command to one device and brings back its answer."""
+
+    def ask(self, cmd: Cmd, wait_s: float) -> Ack | None:
+        """The device's answer, None where none came within `wait_s`; raises BrokerError."""
+
+
+class Commander:
+    """Commands one device over a line; the device refuses what reaches it too late."""
+
+    def __init__(self, device: str, line: DeviceLine, clock: Clock) -> None:
+        self.device = device
+        self._line = line
+        self._clock = clock
+
+    def do(
+        self, op: str, args: Mapping[str, Any] | None = None, wait_s: float = ANSWER_WITHIN_S
+    ) -> dict[str, Any]:
+        """What came of a command; raises NoAnswer, CommandRefused or BrokerError."""
+        expires = self._clock() + timedelta(seconds=wait_s) + _LIFE_AFTER_WAITING
+        body = {"v": 1, "id": uuid4().hex, "op": op, "exp": to_us(expires) // 1000}
+        try:
+            cmd = msgspec.convert(body | {"args": dict(args or {})}, Cmd)
+        except msgspec.ValidationError:
+            text = f"no command {op!r}; a device knows {', '.join(OPS)}"
+            raise CommandRefused(text) from None
+        ack = self._line.ask(cmd, wait_s)
+        if ack is None:
+            raise NoAnswer(
+                f"{self.device} did not answer within {wait_s:g} s: it is away, or its firmware "
+                "does not know commands; the dashboard shows when it was last heard"
+            )
+        if not ack.ok:
+            raise CommandRefused(f"{self.device} refused {op}: {ack.err or 'it did not say why'}")
+        return ack.res or {}
+
+
+def ack_of(body: bytes, cmd: Cmd) -> Ack | None:
+    """The answer to `cmd` in a message of kind `ack`; None for another's, or for nonsense."""
+    try:
+        message = decode(Kind.ACK, body)
+    except Refused:
+        return None
+    return message if isinstance(message, Ack) and message.id == cmd.id else None

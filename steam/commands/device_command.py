@@ -1,0 +1,69 @@
+"""`steam device command` and `update`: what a device is asked for, and its answer."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from bridge.clock import to_us, utc_now
+from bridge.device_commands import ANSWER_WITHIN_S, OPS, DeviceFault
+from steam.console import ConfigOption, command, out, settings_at, visible
+from steam.device_line import commander_of
+
+Name = Annotated[str, typer.Argument(help="The device's name.")]
+
+
+@command
+def send(
+    device: Name,
+    op: Annotated[str, typer.Argument(help=", ".join(OPS) + ".")],
+    args: Annotated[str, typer.Option(help="A JSON object; - reads it from standard input.")] = "",
+    wait: Annotated[
+        float, typer.Option(min=0.1, max=600, help="Seconds to wait for the answer.")
+    ] = ANSWER_WITHIN_S,
+    config: ConfigOption = Path("steam.yaml"),
+) -> None:
+    """Send a command to a device that is connected, and print its answer as JSON.
+
+    None touches a burner. patch_config is on trial for five minutes: a device that does not come
+    online with it goes back.
+    """
+    settings = settings_at(config)
+    answer = commander_of(settings, device).do(op, _arguments(op, args), wait)
+    text = msgspec.json.format(msgspec.json.encode(answer), indent=2).decode()
+    for line in text.splitlines():
+        typer.echo(visible(line))
+
+
+@command
+def update(
+    device: Name,
+    url: Annotated[str, typer.Option(help="Where the device fetches the update.")],
+    key: Annotated[Path, typer.Option(help="The private key (PEM) whose modulus the device has.")],
+    wait: Annotated[
+        float, typer.Option(min=10, max=3600, help="Seconds until it must be back.")
+    ] = 300,
+    config: ConfigOption = Path("steam.yaml"),
+) -> None:
+    """Have a device fetch signed firmware, start it on trial, and answer with it."""
+    from steam.updating import offer_of
+    from steam.updating import update as update_device
+
+    commander = commander_of(settings_at(config), device)
+    offer = offer_of(url, key)
+    out.print(f"{offer.version} for {offer.board}, {offer.size} bytes, signed", markup=False)
+    version = update_device(
+        commander, offer, lambda text: out.print(text, markup=False), within_s=wait
+    )
+    out.print(f"{device} runs {visible(version)}", markup=False)
+
+
+def _arguments(op: str, text: str) -> dict[str, Any]:
+    if not text:
+        return {"utc": to_us(utc_now()) // 1000} if op == "time" else {}
+    try:
+        return msgspec.json.decode(sys.stdin.read() if text == "-" else text, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise DeviceFault(f"--args is no JSON object: {error}") from None

@@ -1,0 +1,216 @@
+"""Makes the configuration of a board: config.json, as device.steamlink.config reads it."""
+
+import ipaddress
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bridge.device_commands import DeviceFault
+from bridge.edited_file import replace_text
+from bridge.plant import Device
+from steam.settings import Settings
+
+BOARDS = ("esp32", "pico_w", "pi", "unix")
+"""The boards for which there is firmware."""
+
+CA_NAME = "ca.der"
+"""How the plant's CA is called in a board's folder."""
+
+_KITS = Path(__file__).resolve().parents[1] / "device"
+_SIMULATED: Mapping[str, Any] = {"buses": {}, "sensors": [{"kind": "simulated"}], "limits": []}
+_WITH_RADIO = ("esp32", "pico_w")
+_BOOTS_SINCE = datetime(2020, 1, 1, tzinfo=UTC)
+_MODULUS_DIGITS = 512
+_TLS_PORT = 8883
+
+
+class Wifi(msgspec.Struct, frozen=True, kw_only=True):
+    """The network that a board joins; no name: it is entered at the board's own portal."""
+
+    ssid: str = ""
+    password: str = ""
+
+
+def config_of(
+    settings: Settings,
+    device: Device,
+    *,
+    board: str,
+    password: str,
+    now: datetime,
+    mqtt_host: str = "",
+    wifi: Wifi | None = None,
+    simulated: bool = False,
+) -> dict[str, Any]:
+    """The configuration of a device's board; raises DeviceFault with everything that is wrong.
+
+    `boot_from` is the minutes since 2020: a board that is set up anew counts its boots on from
+    above those that it counted before, so that no message takes the identity of an earlier one.
+    """
+    check_board(board)
+    side, wifi = settings.devices, wifi or Wifi()
+    if wifi.ssid and board not in _WITH_RADIO:
+        raise DeviceFault(f"a {board} has its network from its system: no --wifi-ssid for it")
+    kit = _SIMULATED if simulated else _kit(board)
+    values = {
+        "v": 1,
+        "site": device.site,
+        "device": device.name,
+        "board": board,
+        "boot_from": int((now - _BOOTS_SINCE).total_seconds() // 60),
+        "mqtt": {
+            "host": mqtt_host or _host(settings, board),
+            "port": side.mqtt_port or (_TLS_PORT if side.tls else settings.mqtt.port),
+            "user": _user(settings, device.name),
+            "password": password,
+            "tls": side.tls,
+            "ca": CA_NAME,
+            "server_name": side.server_name,
+        },
+        "ntp": side.ntp,
+        "ota": {"key": _modulus(settings)},
+        **{part: kit[part] for part in ("buses", "sensors", "limits") if part in kit},
+    }
+    if board in _WITH_RADIO:
+        named = {"ssid": wifi.ssid, "password": wifi.password}
+        values["wifi"] = named | {"country": side.wifi_country}
+    _validate(values)
+    return values
+
+
+def check_board(board: str) -> None:
+    """Refuse a board that there is no firmware for; raises DeviceFault."""
+    if board not in BOARDS:
+        raise DeviceFault(f"board {board or '(none)'!r}: there is firmware for {', '.join(BOARDS)}")
+
+
+def check_absent(path: Path, *, force: bool) -> None:
+    """Refuse to write over a configuration, and into a folder that is not there."""
+    if path.exists() and not force:
+        raise DeviceFault(f"{path} exists; give another --out, or --force to write over it")
+    if not path.parent.is_dir():
+        raise DeviceFault(f"{path.parent} is no folder; make it, or give another --out")
+
+
+def write_config(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a configuration for its owner's eyes alone; raises OSError."""
+    if path.exists():
+        path.chmod(0o600)  # replace_text keeps the mode of what it replaces
+    replace_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read and check a configuration; raises DeviceFault."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DeviceFault(
+            f"no {path}: `steam device add` or `steam device config` writes it; --config names "
+            "another"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DeviceFault(f"{path} cannot be read as JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise DeviceFault(f"{path} is no configuration: a JSON object is needed")
+    _validate(values)
+    return values
+
+
+def ca_certificate(settings: Settings) -> bytes:
+    """The plant's CA in DER, as boards take it; raises DeviceFault."""
+    import binascii
+    import ssl
+
+    path = Path(settings.folder) / settings.devices.ca_file
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DeviceFault(f"devices.ca_file: {path} cannot be read: {error.strerror}") from None
+    try:
+        if content.lstrip().startswith(b"-----"):
+            content = ssl.PEM_cert_to_DER_cert(content.decode("ascii").strip())
+        ssl.create_default_context(cadata=content)
+    except (ssl.SSLError, ValueError, binascii.Error):
+        raise DeviceFault(
+            f"devices.ca_file: {path} is no single certificate in PEM or DER"
+        ) from None
+    return content
+
+
+def _validate(values: Mapping[str, Any]) -> None:
+    from device.steamlink import config
+
+    faults = config.validate(dict(values))
+    if faults:
+        raise DeviceFault("the configuration is wrong:\n  " + "\n  ".join(map(str, faults)))
+
+
+def _kit(board: str) -> Mapping[str, Any]:
+    """The sensors of a board's reference kit; a simulated one where it has none."""
+    path = _KITS / board / "kit.json"
+    if not path.exists():
+        return _SIMULATED
+    kit = json.loads(path.read_text(encoding="utf-8"))
+    return kit if isinstance(kit, dict) else _SIMULATED
+
+
+def _host(settings: Settings, board: str) -> str:
+    if settings.devices.mqtt_host:
+        return settings.devices.mqtt_host
+    host = settings.mqtt.host
+    address = _address(host)
+    if address is None or not (address.is_loopback or address.is_unspecified):
+        return host
+    if board == "unix":
+        return "127.0.0.1" if address.is_unspecified else str(address)
+    raise DeviceFault(
+        f"a device cannot reach the broker at {host!r}: write its address as the devices see it "
+        "into steam.yaml, devices: {mqtt_host: ...}, or give --mqtt-host"
+    )
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a host is written as, None where it is a name."""
+    try:
+        return ipaddress.ip_address({"localhost": "127.0.0.1", "": "127.0.0.1"}.get(host, host))
+    except ValueError:
+        return None
+
+
+def _user(settings: Settings, device: str) -> str:
+    """The account's name; with its virtual host where that is not RabbitMQ's first."""
+    virtual_host = settings.management.virtual_host
+    if settings.deployment != "server" or virtual_host == "/":
+        return device
+    return f"{virtual_host}:{device}"
+
+
+def _modulus(settings: Settings) -> str:
+    name = settings.devices.ota_key_file
+    if not name:
+        return ""
+    path = Path(settings.folder) / name
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise DeviceFault(f"devices.ota_key_file: {path} cannot be read: {error}") from None
+    if not text.startswith("-----"):
+        if len(text) != _MODULUS_DIGITS or not set(text) <= set("0123456789abcdef"):
+            raise DeviceFault(f"devices.ota_key_file: {path} is no PEM and no modulus of 2048 bits")
+        return text
+    from steam.firmware import FirmwareFault, modulus
+
+    try:
+        return modulus(path)
+    except FirmwareFault as error:
+        raise DeviceFault(f"devices.ota_key_file: {error}") from None
+
+
+def default_file(device: str) -> Path:
+    """Where a device's configuration is written and looked for: the current folder."""
+    return Path(os.curdir) / f"{device}.config.json"
