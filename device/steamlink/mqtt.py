@@ -340,5 +340,5 @@ def _reason(error: BaseException, where: str, tls, timeout_ms: int) -> BaseExcep
         from .tls import is_fault
 
         if is_fault(error):
-            return TlsFault("{} over TLS: {}".format(where, error))
+            return TlsFault("{} over TLS: {}".format(where, " ".join(str(error).split())))
     return ConnectionLost("{}: {}".format(where, error)) if isinstance(error, OSError) else error
