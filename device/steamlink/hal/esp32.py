@@ -4,7 +4,7 @@ import machine
 
 from .fields import choice, whole
 from .micro import Micro
-from .wires import input_pin
+from .micro_wires import input_pin
 
 _UNITS = 4  # the ESP32 has eight; the S2, S3 and C6 have four
 # 1023 cycles of 80 MHz, what PCNT can filter: ports/esp32/modules/machine.py

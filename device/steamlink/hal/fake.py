@@ -6,7 +6,7 @@ Nothing waits: time moves only by `advance`, or by what a fake network would hav
 
 import asyncio
 
-from . import dates, unix
+from . import dates, linux
 
 
 class Restarted(SystemExit):
@@ -308,7 +308,7 @@ class Board:
 
     def flash_free(self) -> int:
         """`flash`, or the folder's file system while that is None."""
-        return unix.flash_free(self.folder) if self.flash is None else self.flash
+        return linux.flash_free(self.folder) if self.flash is None else self.flash
 
     def sync(self) -> None:
         """Count."""

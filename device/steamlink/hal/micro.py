@@ -28,7 +28,7 @@ class Micro:
     TICKS_PERIOD = 1 << 30
 
     def __init__(self, folder: str = "/") -> None:
-        from .wlan import Wlan
+        from .micro_wlan import Wlan
 
         self.folder = folder
         self.network = Wlan(self.AP_SECURITY)
@@ -91,10 +91,10 @@ class Micro:
 
             return Tcp(cfg)
         if kind == "uart":
-            from .uart import Uart
+            from .micro_uart import Uart
 
             return Uart(cfg)
-        from . import wires
+        from . import micro_wires as wires
 
         if kind not in wires.KINDS:
             raise unknown_bus(self.name, cfg, wires.KINDS + ("pulse", "tcp", "uart"))  # noqa: RUF005 - smaller

@@ -4,7 +4,7 @@ import os
 import socket
 
 from . import unknown_bus
-from .unix import Board as Unix
+from .linux import Linux
 
 _KINDS = ("onewire", "spi", "i2c", "pin", "pulse", "uart", "tcp")
 _CLASSES = {
@@ -18,7 +18,7 @@ _CLASSES = {
 }
 
 
-class Board(Unix):
+class Board(Linux):
     """A Raspberry Pi; data lies in `folder`, systemd's StateDirectory."""
 
     name = "pi"

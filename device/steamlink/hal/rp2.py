@@ -2,7 +2,7 @@
 
 from .fields import choice, whole
 from .micro import Micro
-from .wires import input_pin
+from .micro_wires import input_pin
 
 _MACHINES = 4  # of PIO 0; the radio of the Pico W has one of PIO 1
 _HZ = 1000000
@@ -40,7 +40,7 @@ class Pulse:
         steady_us = whole(cfg, "debounce_us", 0, _HZ, 0)
         from rp2 import StateMachine
 
-        from .pulse_pio import program
+        from .rp2_pulse import program
 
         pin = input_pin(cfg)
         machine = self._machine = StateMachine(number, program(), freq=_HZ, jmp_pin=pin)

@@ -6,7 +6,7 @@ import time
 import machine
 
 from .fields import choice, whole
-from .wires import MOST_PIN
+from .micro_wires import MOST_PIN
 
 _PARITIES = ("even", "odd")
 _POLL_S = 0.003
