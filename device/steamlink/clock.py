@@ -39,6 +39,7 @@ class Clock:
 
     def begin(self) -> None:
         """Read the saved floor, and take the board's RTC if it is plausible: state 1."""
+        self.up_ms()  # it counts from here
         found = self._copies(self._board.folder).load()
         saved_ms = found[1].get("utc_ms") if found else None
         if isinstance(saved_ms, int) and self._built_ms < saved_ms < _LAST_MS:
@@ -48,7 +49,7 @@ class Clock:
             self._take(utc_ms, contract.CLOCK_SET)
 
     def up_ms(self) -> int:
-        """Milliseconds since the first call; call it once in half a period of the ticks or more."""
+        """Milliseconds since `begin`, or the first call; call it once in half a period of the ticks or more."""
         ticks = self._board.ticks_ms()
         period = self._board.TICKS_PERIOD
         if self._ticks is None:

@@ -1,0 +1,98 @@
+"""Files below steamlink.copies that lose power, or refuse, at the operation that a test says."""
+# ruff: noqa: PTH104, PTH107, PTH116, PTH123 - MicroPython has no pathlib
+
+import os
+
+from device.steamlink import copies
+
+
+class PowerCut(BaseException):
+    """The power is off: nobody catches this."""
+
+
+class FailingFiles:
+    """While entered, counts what steamlink.copies does to files that are written.
+
+    Before operation number `at` (from 0) `fault` is raised, and at every later one too, unless
+    `once`. A write that is cut leaves half of what it was to write.
+    """
+
+    def __init__(self, at=None, fault=None, once=False):
+        self.at = at
+        self.fault = fault if fault is not None else PowerCut()
+        self.once = once
+        self.operations = 0
+
+    def __enter__(self):
+        copies.os = _Os(self)
+        copies.open = self.open
+        return self
+
+    def __exit__(self, *exc):
+        copies.os = os
+        del copies.open
+
+    def step(self):
+        """One operation; raises when it is the one, or past it."""
+        number = self.operations
+        self.operations += 1
+        if self.at is not None and (number == self.at or (number > self.at and not self.once)):
+            raise self.fault
+
+    def open(self, path, mode):
+        """As builtins.open."""
+        if "w" in mode:
+            self.step()
+            return _File(self, open(path, mode))
+        return open(path, mode)
+
+
+class _File:
+    def __init__(self, files, file):
+        self._files = files
+        self._file = file
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self._file.close()
+
+    def write(self, content):
+        """Write it whole, or half and fail."""
+        self._file.write(content[: len(content) // 2])
+        self._files.step()
+        self._file.write(content[len(content) // 2 :])
+
+    def flush(self):
+        """As of a file."""
+        self._file.flush()
+
+    def fileno(self):
+        """As of a file."""
+        return self._file.fileno()
+
+
+class _Os:
+    def __init__(self, files):
+        self._files = files
+        if hasattr(os, "fsync"):
+            self.fsync = self._fsync
+            self.open = os.open
+            self.close = os.close
+            self.O_RDONLY = os.O_RDONLY
+
+    def _fsync(self, handle):
+        self._files.step()
+        os.fsync(handle)
+
+    def rename(self, old, new):
+        self._files.step()
+        os.rename(old, new)
+
+    def remove(self, path):
+        self._files.step()
+        os.remove(path)
+
+    def stat(self, path):
+        return os.stat(path)
