@@ -83,6 +83,11 @@ class Contender:
         path = self.folder / "heap"
         return int(path.read_text()) if path.exists() else None
 
+    def check(self) -> None:
+        """SystemExit where it has died."""
+        if self.process is not None and self.process.poll() is not None:
+            raise SystemExit(f"{self.name} ended:\n{(self.folder / 'log').read_text()[-2000:]}")
+
     def close(self) -> None:
         """End it."""
         if self.process is not None and self.process.poll() is None:
@@ -194,6 +199,7 @@ def run(contenders: list[Contender], broker: MosquittoServer, seconds: float, se
         over_s = time.monotonic()
         time.sleep(dice.uniform(_QUIET_S, _QUIET_S + 8))
         for each in contenders:
+            each.check()
             first = next((at_s for at_s in list(each.arrivals.at_s) if at_s > over_s), None)
             each.recoveries_s.append((first or time.monotonic()) - over_s)
     return number

@@ -26,18 +26,16 @@ def last_number() -> int:
     return int(whole[-1].split()[1]) if whole else 0
 
 
-class Driver:
+class Driver(sensors.Sensor):
     """Counts rows, each written down first."""
 
     def __init__(self, bus, cfg) -> None:
+        super().__init__(bus, cfg)
         self._ledger = open(LEDGER, "a")
         self._number = last_number()
 
     def metrics(self):
         return [("fuel_flow", "Nm³/h", 0, 0, 100000)]
-
-    async def begin(self) -> None:
-        pass
 
     async def read(self, out) -> None:
         self._number += 1
