@@ -31,6 +31,7 @@ _PROGRAMS = Path(__file__).parents[1] / "firmware" / "programs"
 _DEVICES = ("steam", "umqtt.simple", "umqtt.robust")
 _NAMES = {"steam": "dev1", "umqtt.simple": "simple", "umqtt.robust": "robust"}
 _HEAP = "600k"
+_HEAP_BYTES = 600 * 1024
 _QUIET_S = 12.0
 _BROKER = "allow_anonymous true\npersistence true\nmax_queued_messages 0\n"
 
@@ -42,6 +43,7 @@ class Arrivals:
     numbers: Counter[int] = field(default_factory=Counter)
     identities: dict[tuple[int, int], bytes] = field(default_factory=dict)
     at_s: list[float] = field(default_factory=list)
+    heap: int | None = None
 
 
 @dataclass(slots=True)
@@ -80,6 +82,8 @@ class Contender:
 
     def heap(self) -> int | None:
         """Bytes of heap in use, as it told last."""
+        if self.arrivals.heap is not None:
+            return _HEAP_BYTES - self.arrivals.heap
         path = self.folder / "heap"
         return int(path.read_text()) if path.exists() else None
 
@@ -103,6 +107,7 @@ def _write_config(folder: Path, port: int) -> None:
         "mqtt": {"host": "127.0.0.1", "port": port, "keepalive_s": 8},
         "ntp": [],
         "sampling": {"period_ms": PERIOD_MS, "rows": 6, "publish_ms": 200},
+        "diag_s": 10,
         "sensors": [{"kind": "ledgered"}],
     }
     (folder / "config.json").write_text(json.dumps(values))
@@ -120,7 +125,9 @@ class Listener:
         self._client.reconnect_delay_set(1, 1)
         self._client.on_message = self._take
         self._client.connect("127.0.0.1", port)
-        self._client.subscribe([("steam/v1/+/+/data", 1), ("steam/v1/+/+/hist", 1), ("umqtt/+", 1)])
+        self._client.subscribe(
+            [(f"steam/v1/+/+/{kind}", 1) for kind in ("data", "hist", "diag")] + [("umqtt/+", 1)]
+        )
         self._client.loop_start()
 
     def close(self) -> None:
@@ -136,6 +143,9 @@ class Listener:
         else:
             arrivals = self._contenders["steam"].arrivals
             data = json.loads(message.payload)
+            if message.topic.endswith("/diag"):
+                arrivals.heap = data["heap"]
+                return
             identity = (data["b"], data["n"])
             known = arrivals.identities.setdefault(identity, message.payload)
             assert known == message.payload, f"{identity} came with two contents"
@@ -205,9 +215,8 @@ def run(contenders: list[Contender], broker: MosquittoServer, seconds: float, se
     return number
 
 
-def figures_of(each: Contender, seconds: float) -> dict[str, object]:
-    """What became of a contender's numbers."""
-    sampled = set(each.sampled())
+def figures_of(each: Contender, sampled: set[int], seconds: float) -> dict[str, object]:
+    """What became of the numbers that a contender had made some time ago."""
     arrived = each.arrivals.numbers
     recoveries = sorted(each.recoveries_s)
     last_s = max(each.arrivals.at_s, default=0.0)
@@ -244,9 +253,12 @@ def main() -> None:
         for each in contenders.values():
             each.start()
         faults = run(list(contenders.values()), broker, asked.minutes * 60, asked.seed)
-        time.sleep(_QUIET_S + 5)
         lasted_s = time.monotonic() - begun_s
-        found = {name: figures_of(each, lasted_s) for name, each in contenders.items()}
+        sampled = {name: set(each.sampled()) for name, each in contenders.items()}
+        time.sleep(_QUIET_S + 5)
+        found = {
+            name: figures_of(each, sampled[name], lasted_s) for name, each in contenders.items()
+        }
     print(f"{'':14}" + "".join(f"{name:>16}" for name in found["steam"]))
     for name, row in found.items():
         print(f"{name:14}" + "".join(f"{value!s:>16}" for value in row.values()))
