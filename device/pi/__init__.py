@@ -1,0 +1,1 @@
+"""The firmware as a service of a Raspberry Pi."""

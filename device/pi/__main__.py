@@ -1,0 +1,25 @@
+"""`python -m device.pi --folder /var/lib/steam-device`: the firmware on a Raspberry Pi.
+
+Its configuration (config.json) and its data lie in the folder. Needs no root: the user needs
+the groups gpio, i2c, spi, dialout of the buses that it uses.
+"""
+
+import argparse
+
+from device.steamlink import slots
+
+
+def main() -> None:
+    """Start the firmware of the slot that is in force, else this one."""
+    parser = argparse.ArgumentParser(prog="python -m device.pi", description=__doc__)
+    parser.add_argument("--folder", default="/var/lib/steam-device", help="configuration and data")
+    folder = parser.parse_args().folder
+    if slots.enter(folder):
+        from steamlink import app, hal
+    else:
+        from device.steamlink import app, hal
+    app.main(hal.board("pi", folder=folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# Installs the firmware as a service of a Raspberry Pi (or any Debian), or takes it away.
+# May be run again: it brings everything to the state that it describes.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+Usage: sudo device/pi/install.sh [OPTIONS]
+
+  --package WHAT   what pip installs (default: steam-boilers[pi]); a wheel or a folder will do
+  --config FILE    the configuration that `steam device add` wrote; becomes config.json
+  --no-apt         install no Debian packages (python3-venv, and what builds spidev)
+  --dry-run        say what would be done, change nothing
+  --uninstall      take the service away; configuration and data in /var/lib/steam-device stay
+  --purge          with --uninstall: take configuration and data away too
+TEXT
+}
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly here
+readonly user=steam-device
+readonly home=/opt/steam-device
+readonly data=/var/lib/steam-device
+readonly unit=/etc/systemd/system/steam-device.service
+readonly groups=(gpio i2c spi dialout)
+readonly packages=(python3-venv python3-dev gcc)
+
+package='steam-boilers[pi]'
+config=''
+apt=yes
+dry=no
+action=install
+purge=no
+
+fail() {
+    echo "install.sh: $*" >&2
+    exit 1
+}
+
+# Every change goes through here: said, and done unless --dry-run.
+run() {
+    printf '+ %s\n' "$*"
+    [[ $dry == yes ]] || "$@"
+}
+
+# A machine that is being built (a chroot, a container) has no systemd running.
+systemd_runs() {
+    [[ -d /run/systemd/system ]]
+}
+
+make_user() {
+    getent passwd "$user" >/dev/null ||
+        run useradd --system --user-group --home-dir "$data" --no-create-home \
+            --shell /usr/sbin/nologin "$user"
+    local group
+    for group in "${groups[@]}"; do
+        if ! getent group "$group" >/dev/null; then
+            echo "group $group is not here: its buses cannot be used"
+        elif [[ " $(id -nG "$user" 2>/dev/null) " != *" $group "* ]]; then
+            run usermod --append --groups "$group" "$user"
+        fi
+    done
+}
+
+install_packages() {
+    [[ $apt == yes ]] || return 0
+    command -v apt-get >/dev/null || return 0
+    local missing=() name
+    for name in "${packages[@]}"; do
+        dpkg-query --show --showformat='${Status}' "$name" 2>/dev/null |
+            grep -q '^install ok installed$' || missing+=("$name")
+    done
+    ((${#missing[@]} == 0)) ||
+        run env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+            "${missing[@]}"
+}
+
+install_python() {
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        fail "Python 3.11 or later is needed; this is $(python3 --version)"
+    [[ -x $home/bin/python ]] || run python3 -m venv "$home"
+    run "$home/bin/python" -m pip install --quiet --upgrade "$package"
+    run install -m 0644 "$here/README.md" "$home/README.md"
+}
+
+install_config() {
+    run install -d -m 0700 -o "$user" -g "$user" "$data"
+    [[ -z $config ]] || run install -m 0600 -o "$user" -g "$user" "$config" "$data/config.json"
+}
+
+install_unit() {
+    run install -m 0644 "$here/steam-device.service" "$unit"
+    if ! systemd_runs; then
+        echo "systemd does not run here: systemctl enable --now steam-device, once it does"
+        return
+    fi
+    run systemctl daemon-reload
+    run systemctl enable steam-device.service
+    if [[ -n $config || -e $data/config.json ]]; then
+        run systemctl restart steam-device.service
+    else
+        echo "no configuration yet: put it at $data/config.json, then: systemctl start steam-device"
+    fi
+}
+
+uninstall() {
+    if systemd_runs && [[ -e $unit ]]; then
+        run systemctl disable --now steam-device.service
+    fi
+    [[ ! -e $unit ]] || run rm -f "$unit"
+    if systemd_runs; then
+        run systemctl daemon-reload
+    fi
+    [[ ! -e $home ]] || run rm -rf "$home"
+    if [[ $purge == yes ]]; then
+        [[ ! -e $data ]] || run rm -rf "$data"
+        if getent passwd "$user" >/dev/null; then
+            run userdel "$user"
+        fi
+    else
+        echo "$data and the user $user stay: --purge takes them away"
+    fi
+}
+
+while (($#)); do
+    case $1 in
+        --package | --config)
+            [[ $# -ge 2 && -n $2 ]] || fail "$1 needs a value"
+            [[ $1 == --package ]] && package=$2 || config=$2
+            shift
+            ;;
+        --no-apt) apt=no ;;
+        --dry-run) dry=yes ;;
+        --uninstall) action=uninstall ;;
+        --purge) purge=yes ;;
+        -h | --help)
+            usage
+            exit 0
+            ;;
+        *)
+            usage >&2
+            fail "unknown: $1"
+            ;;
+    esac
+    shift
+done
+
+[[ $purge == no || $action == uninstall ]] || fail "--purge goes with --uninstall"
+[[ -z $config || -r $config ]] || fail "$config cannot be read"
+[[ $dry == yes || $(id -u) -eq 0 ]] || fail "must be root: sudo $0"
+
+if [[ $action == uninstall ]]; then
+    uninstall
+else
+    install_packages
+    make_user
+    install_python
+    install_config
+    install_unit
+fi
