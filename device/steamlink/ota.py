@@ -131,6 +131,11 @@ async def _empty(folder: str, name: str) -> None:
 async def _give_back(folder: str, name: str) -> None:
     """Free the flash that a refused update took; what cannot be removed goes at the next one."""
     try:
-        await _empty(folder, name)
+        for _ in slots.emptying(folder, name):
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                # MicroPython's wait_for cancels its caller twice; the first one goes on.
+                continue
     except OSError:
         return

@@ -61,10 +61,10 @@ async def serve(
     try:
         await finished.wait()
     finally:
-        server.close()
-        await asyncio.wait_for(server.wait_closed(), request_s)
         if names is not None:
             names.cancel()
+        server.close()
+        await asyncio.wait_for(server.wait_closed(), request_s)
     return portal.saved
 
 

@@ -46,6 +46,7 @@ _OTHER_EXPONENT = (
 )
 
 _BLOCK = 512
+_SIGNED: dict = {}
 _SHA256 = binascii.unhexlify("3031300d060960864801650304020105000420")
 
 
@@ -87,7 +88,13 @@ def update(version: str, board: str = "fake", more: bytes = b"") -> bytes:
 
 
 def sign(digest: bytes, key: str = KEY, exponent: str = _EXPONENT) -> str:
-    """The signature in hex of a digest (RFC 8017 8.2.1)."""
+    """The signature in hex of a digest (RFC 8017 8.2.1); MicroPython needs 0.3 s for one."""
+    if (digest, key) not in _SIGNED:
+        _SIGNED[digest, key] = _sign(digest, key, exponent)
+    return _SIGNED[digest, key]
+
+
+def _sign(digest: bytes, key: str, exponent: str) -> str:
     padded = b"\x00\x01" + b"\xff" * (256 - 3 - 19 - 32) + b"\x00" + _SHA256 + digest
     return "{:0512x}".format(pow(int.from_bytes(padded, "big"), int(exponent, 16), int(key, 16)))
 
