@@ -99,6 +99,8 @@ def make(cfg, buses):
     `buses` are bus objects by name. The driver has `chains`, one for each of its metrics.
     ValueError says which key is wrong.
     """
+    if not isinstance(cfg, dict):
+        raise ValueError("{!r} is no sensor: an object with a kind".format(cfg))  # noqa: TRY004 - one error type
     kind = cfg.get("kind")
     module = _module(kind)
     complete = dict(COMMON)
@@ -134,7 +136,7 @@ def make_all(values, board):
     for name in sorted(described):
         try:
             buses[name] = board.bus(described[name])
-        except (ValueError, OSError, TypeError, KeyError) as fault:
+        except Exception as fault:  # noqa: BLE001 - whatever is wrong with it, the others live
             faults.append("buses.{}: {}".format(name, fault))
     for number, cfg in enumerate(values.get("sensors") or ()):
         where = "sensors[{}]".format(number)
@@ -142,10 +144,12 @@ def make_all(values, board):
             driver = make(_framed(cfg, described), buses)
             names = [metric[0] for metric in driver.metrics()]
             _check_names(names, taken)
-        except (ValueError, TypeError, KeyError, OSError) as fault:
+        except Exception as fault:  # noqa: BLE001 - whatever is wrong with it, the others live
             faults.append("{}: {}".format(where, fault))
             name = cfg.get("metric") if isinstance(cfg, dict) else None
             if not contract.is_metric_name(name) or name in taken:
+                continue
+            if len(taken) >= contract.MAX_METRICS:
                 continue
             driver, names = Unusable(cfg, str(fault)), [name]
         taken.update(names)
@@ -154,7 +158,11 @@ def make_all(values, board):
 
 
 def _module(kind):
-    if not isinstance(kind, str) or not kind or not all(letter in _LETTERS for letter in kind):
+    if (
+        not isinstance(kind, str)
+        or kind[:1] in ("", "_")
+        or not all(letter in _LETTERS for letter in kind)
+    ):
         raise ValueError("kind {!r} is no name of a driver".format(kind))
     try:
         return __import__(__name__ + "." + kind, None, None, ("Driver",))
@@ -197,7 +205,9 @@ def _chain(cfg, metric):
 
 def _framed(cfg, described):
     """On a TCP bus the frames of Modbus are those of TCP, unless the sensor says otherwise."""
-    bus = described.get(cfg.get("bus")) if cfg.get("kind") == "modbus" else None
+    if not isinstance(cfg, dict) or cfg.get("kind") != "modbus":
+        return cfg
+    bus = described.get(cfg.get("bus"))
     if isinstance(bus, dict) and bus.get("kind") == "tcp" and "framing" not in cfg:
         cfg = dict(cfg)
         cfg["framing"] = "tcp"

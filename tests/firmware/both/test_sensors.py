@@ -1,0 +1,184 @@
+"""Drivers made by name from a configuration, and configurations that are wrong."""
+
+import asyncio
+import unittest
+
+from device.steamlink import contract, sensors
+from device.steamlink.sampler import Sampler
+from tests.firmware.virtual_time import VirtualTime
+from tests.firmware.wires import Spi
+
+KINDS = (
+    "ads1115",
+    "digital",
+    "ds18b20",
+    "max31855",
+    "max31856",
+    "max31865",
+    "modbus",
+    "pulse",
+    "simulated",
+)
+
+
+class Board:
+    def __init__(self):
+        self.made = []
+
+    def bus(self, cfg):
+        if cfg["kind"] == "broken":
+            raise ValueError("kind 'broken' is unknown")
+        self.made.append(cfg)
+        return Spi(bytes((0x01, 0x90, 0x19, 0x00)))
+
+
+def make(*configurations, **buses):
+    return sensors.make_all({"buses": buses, "sensors": list(configurations)}, Board())
+
+
+class TestSensors(unittest.TestCase):
+    def test_sensors_each_kind_names_itself_and_its_bus(self):
+        """The file's name is the kind, and its defaults leave the common keys common."""
+        for kind in KINDS:
+            module = sensors._module(kind)
+            self.assertEqual(module.KIND, kind)
+            self.assertIsInstance(module.BUS, str)
+            self.assertIsInstance(module.DEFAULTS, dict)
+            self.assertTrue(issubclass(module.Driver, sensors.Sensor))
+
+    def test_sensors_made_have_chains_by_their_own_keys(self):
+        """A chain takes what the sensor says, and what it says of one metric."""
+        made, faults = make(
+            {
+                "kind": "simulated",
+                "metrics": ["steam_pressure", "oxygen"],
+                "median": 3,
+                "chain": {"oxygen": {"median": 1, "calibrate": [[0, 1]], "deadband": 0.2}},
+                "deadband": 0.05,
+            }
+        )
+
+        self.assertEqual(faults, [])
+        chains = made[0].chains
+        for up_ms in range(3):
+            pressure = [chains[0].feed(v, 192, up_ms)[0] for v in (5, 9, 5)]
+        self.assertEqual(pressure[-1], 5)
+        self.assertEqual(chains[1].feed(3, 192, 0)[0], 4)
+        sampler = Sampler(made, VirtualTime(), period_ms=1000, on_row=print)
+        self.assertEqual(sampler.deadbands, {"steam_pressure": 0.05, "oxygen": 0.2})
+
+    def test_sensors_of_one_bus_share_it(self):
+        """A bus is made once."""
+        board = Board()
+        made, faults = sensors.make_all(
+            {
+                "buses": {"spi": {"kind": "spi"}},
+                "sensors": [
+                    {"kind": "max31855", "bus": "spi", "metric": "a"},
+                    {"kind": "max31855", "bus": "spi", "metric": "b"},
+                ],
+            },
+            board,
+        )
+
+        self.assertEqual((len(made), faults, len(board.made)), (2, [], 1))
+        self.assertIs(made[0].bus, made[1].bus)
+
+    def test_sensors_with_wrong_configuration_cost_only_themselves(self):
+        """Each fault is told with its place; the metric is there as a configuration error."""
+        wrong = [
+            {"kind": "max31855", "bus": "nope", "metric": "a"},
+            {"kind": "max31855", "bus": "bad", "metric": "b"},
+            {"kind": "thermostat", "metric": "c"},
+            {"kind": "../x", "metric": "d"},
+            {"kind": "__init__", "metric": "e"},
+            {"kind": "max31855", "bus": "spi", "metric": "f", "medain": 3},
+            {"kind": "max31855", "bus": "spi", "metric": "g", "median": 4},
+            {"kind": "max31855", "bus": "spi", "metric": "h", "low": 5, "high": "x"},
+            {"kind": "max31855", "bus": "spi", "metric": "i", "timeout_ms": -1},
+            {"kind": "max31855", "bus": "spi", "metric": "j", "calibrate": [[1]]},
+            {"kind": "max31855", "bus": "spi", "metric": "k", "chain": {"k": {"mode": 1}}},
+            {"kind": "max31855", "bus": "spi", "metric": "l", "decimals": 9},
+            {"kind": "max31855", "bus": "spi", "metric": "m", "chain": 7},
+        ]
+        made, faults = make(
+            *wrong,
+            {"kind": "max31855", "bus": "spi", "metric": "right"},
+            spi={"kind": "spi"},
+            bad={"kind": "broken"},
+        )
+
+        self.assertEqual(len(made), len(wrong) + 1)
+        self.assertEqual(len(faults), len(wrong) + 1)
+        self.assertEqual(faults[0], "buses.bad: kind 'broken' is unknown")
+        self.assertIn("medain", faults[6])
+        rows = []
+        time = VirtualTime()
+        sampler = Sampler(
+            made,
+            time,
+            period_ms=1000,
+            on_row=lambda *row: rows.append(row),
+            sleep_ms=time.sleep_ms,
+        )
+
+        async def run():
+            task = asyncio.create_task(sampler.run())
+            await time.pass_ms(1000)
+            task.cancel()
+            try:  # noqa: SIM105 - MicroPython has no contextlib
+                await task
+            except asyncio.CancelledError:
+                pass
+
+        asyncio.run(run())
+        _, values, codes = rows[0]
+        self.assertEqual(values[-1], 25)
+        self.assertEqual(
+            sorted(codes.items()),
+            [(number, contract.CONFIGURATION_ERROR) for number in range(len(wrong))],
+        )
+
+    def test_sensors_without_usable_metric_are_left_out(self):
+        """What has no name cannot be shown; what is measured twice is measured once."""
+        made, faults = make(
+            {"kind": "simulated", "metrics": []},
+            {"kind": "simulated", "metrics": ["oxygen", "oxygen"]},
+            {"kind": "max31855", "bus": "spi", "metric": "Bad Name"},
+            {"kind": "max31855", "bus": "spi"},
+            {"kind": "max31855", "bus": "spi", "metric": "a"},
+            {"kind": "max31855", "bus": "spi", "metric": "a"},
+            "text",
+            None,
+            spi={"kind": "spi"},
+        )
+
+        self.assertEqual((len(made), len(faults)), (1, 7))
+
+    def test_sensors_beyond_the_contract_are_left_out(self):
+        """A message has at most 64 metrics."""
+        made, faults = make(
+            *[{"kind": "max31855", "bus": "spi", "metric": f"m{n}"} for n in range(66)],
+            spi={"kind": "spi"},
+        )
+
+        self.assertEqual(len(faults), 2)
+        self.assertEqual(len(made), 64)
+
+    def test_sensors_on_a_tcp_bus_speak_modbus_tcp(self):
+        """The frames follow the bus, unless the sensor says otherwise."""
+        points = [{"metric": "a", "address": 0}]
+        made, faults = make(
+            {"kind": "modbus", "bus": "lan", "map": {"v": 1, "points": points}},
+            {
+                "kind": "modbus",
+                "bus": "line",
+                "map": {"v": 1, "points": points},
+                "metrics": {"a": "b"},
+            },
+            lan={"kind": "tcp"},
+            line={"kind": "uart"},
+        )
+
+        self.assertEqual(faults, [])
+        self.assertEqual([one.cfg["framing"] for one in made], ["tcp", "rtu"])
