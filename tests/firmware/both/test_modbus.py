@@ -1,0 +1,356 @@
+"""The Modbus master against a unit that answers right and wrong, on sockets and within the process."""
+
+import asyncio
+import unittest
+
+from device.steamlink import contract, modbus
+from device.steamlink.sensors import SensorError
+from tests.firmware import web
+from tests.firmware.modbus_slave import SILENT, Line, Server, Slave
+
+modbus._SILENCE_MS = 0
+FRAMINGS = ("rtu", "tcp")
+
+
+def slave(framing="rtu", **changes):
+    made = Slave(framing, **changes)
+    for code in (3, 4):
+        made.tables[code] = {number: number * 257 & 0xFFFF for number in range(300)}
+    for code in (1, 2):
+        made.tables[code] = {number: number % 3 == 0 for number in range(2100)}
+    return made
+
+
+def master(bus, framing="rtu", **changes):
+    kind = modbus.Rtu if framing == "rtu" else modbus.Tcp
+    return kind(bus, **changes)
+
+
+def fault_of(work):
+    """(code, text) of the SensorError that this ends in."""
+    try:
+        got = asyncio.run(work)
+    except SensorError as fault:
+        return fault.code, fault.text
+    return None, f"gave {got}"
+
+
+def run(work):
+    web.start_anew()
+    return asyncio.run(asyncio.wait_for(work, 5))
+
+
+class TestModbus(unittest.TestCase):
+    def test_modbus_rtu_frames_are_those_of_the_standard_examples(self):
+        """The well known question for 3 registers of unit 17, and for 37 coils."""
+        sent = []
+
+        class Recorded(Line):
+            async def write(self, data):
+                sent.append(bytes(data))
+                self.pending = self.slave
+
+        holding = Recorded(bytes.fromhex("1103 06AE 4156 5243 4049 AD".replace(" ", "")))
+        coils = Recorded(bytes.fromhex("1101 05CD 6BB2 0E1B 45E6".replace(" ", "")))
+        registers = asyncio.run(master(holding).read(17, "holding", 0x6B, 3))
+        bits = asyncio.run(master(coils).read(17, "coil", 0x13, 37))
+
+        self.assertEqual(sent[0], bytes.fromhex("1103006b00037687"))
+        self.assertEqual(registers, [0xAE41, 0x5652, 0x4340])
+        self.assertEqual(sent[1], bytes.fromhex("1101001300250e84"))
+        self.assertEqual(bits[:8], [1, 0, 1, 1, 0, 0, 1, 1])
+        self.assertEqual(bits[32:], [1, 1, 0, 1, 1])
+
+    def test_modbus_tcp_frames_have_the_mbap_header(self):
+        """Transaction, protocol 0, length, unit; the transaction counts."""
+        unit = slave("tcp", units=(17,))
+        sent = []
+        line = Line(unit)
+        write = line.write
+
+        async def recorded(data):
+            sent.append(bytes(data))
+            await write(data)
+
+        line.write = recorded
+        tcp = master(line, "tcp")
+        asyncio.run(tcp.read(17, "holding", 0x6B, 3))
+        asyncio.run(tcp.read(17, "holding", 0x6B, 3))
+
+        self.assertEqual(sent[0], bytes.fromhex("000100000006" + "1103006b0003"))
+        self.assertEqual(sent[1], bytes.fromhex("000200000006" + "1103006b0003"))
+
+    def test_modbus_reads_all_four_tables(self):
+        """Both framings, on a socket."""
+        for framing in FRAMINGS:
+            unit = slave(framing)
+
+            async def read_all(unit=unit, framing=framing):
+                async with Server(unit) as bus:
+                    asks = master(bus, framing)
+                    got = []
+                    for table in ("coil", "discrete", "holding", "input"):
+                        got.append(await asks.read(1, table, 5, 11))  # noqa: PERF401 - MicroPython
+                    await bus.close()
+                    return got
+
+            bits, discretes, holding, inputs = run(read_all())
+            self.assertEqual(bits, [1 if n % 3 == 0 else 0 for n in range(5, 16)])
+            self.assertEqual(discretes, bits)
+            self.assertEqual(holding, [n * 257 for n in range(5, 16)])
+            self.assertEqual(inputs, holding)
+            self.assertEqual([asked[1] for asked in unit.asked], [1, 2, 3, 4])
+
+    def test_modbus_reads_the_most_that_a_frame_holds(self):
+        """125 registers, 2000 bits."""
+        for framing in FRAMINGS:
+            asks = master(Line(slave(framing), piece=7), framing)
+            self.assertEqual(len(asyncio.run(asks.read(1, "input", 0, 125))), 125)
+            self.assertEqual(len(asyncio.run(asks.read(1, "coil", 0, 2000))), 2000)
+
+    def test_modbus_answer_in_single_bytes_is_put_together(self):
+        """A serial server may hand over byte by byte."""
+        for framing in FRAMINGS:
+
+            async def read(framing=framing):
+                async with Server(slave(framing), pace_s=0.001) as bus:
+                    got = await master(bus, framing, timeout_ms=500).read(1, "holding", 1, 3)
+                    await bus.close()
+                    return got
+
+            self.assertEqual(run(read()), [257, 514, 771])
+
+    def test_modbus_silent_unit_is_a_communication_failure(self):
+        """After the retries, with the unit in the text; both framings, on a socket."""
+        for framing in FRAMINGS:
+            unit = slave(framing)
+
+            async def read(unit=unit, framing=framing):
+                async with Server(unit) as bus:
+                    try:
+                        await master(bus, framing, timeout_ms=20).read(9, "holding", 0, 1)
+                    except SensorError as error:
+                        return error
+                    finally:
+                        await bus.close()
+                    return None
+
+            fault = run(read())
+            self.assertEqual(fault.code, contract.COMMUNICATION_FAILURE)
+            self.assertEqual(fault.text, "unit 9: no answer within 20 ms")
+            self.assertEqual(len(unit.asked), 2)
+
+    def test_modbus_exceptions_have_codes_of_their_own(self):
+        """A wrong map, a broken unit and a busy one are told apart, and nobody asks again."""
+        for framing in FRAMINGS:
+            for number, code in (
+                (1, contract.CONFIGURATION_ERROR),
+                (2, contract.CONFIGURATION_ERROR),
+                (3, contract.CONFIGURATION_ERROR),
+                (4, contract.DEVICE_FAILURE),
+                (5, contract.COMMUNICATION_FAILURE),
+                (6, contract.COMMUNICATION_FAILURE),
+                (8, contract.DEVICE_FAILURE),
+                (10, contract.CONFIGURATION_ERROR),
+                (11, contract.COMMUNICATION_FAILURE),
+                (99, contract.COMMUNICATION_FAILURE),
+            ):
+                unit = slave(framing)
+                unit.exception = number
+                got, text = fault_of(master(Line(unit), framing).read(1, "holding", 0, 1))
+                self.assertEqual(got, code)
+                self.assertIn(f"exception {number}", text)
+                self.assertEqual(len(unit.asked), 1)
+
+    def test_modbus_after_one_bad_answer_asks_again(self):
+        """Each way of going wrong once costs nothing."""
+        for framing in FRAMINGS:
+            for spoil in SPOILED[framing]:
+                unit = slave(framing)
+                unit.script = [spoil]
+                got = asyncio.run(master(Line(unit), framing).read(1, "holding", 7, 2))
+                self.assertEqual(got, [7 * 257, 8 * 257])
+
+    def test_modbus_after_two_bad_answers_gives_up(self):
+        """Each way of going wrong is a communication failure, never a value."""
+        for framing in FRAMINGS:
+            for spoil in SPOILED[framing]:
+                unit = slave(framing)
+                unit.script = [spoil, spoil]
+                code, text = fault_of(master(Line(unit), framing).read(1, "holding", 7, 2))
+                self.assertEqual(code, contract.COMMUNICATION_FAILURE, text)
+                self.assertTrue(text.startswith("unit 1: "), text)
+
+    def test_modbus_rtu_with_any_flipped_bit_is_no_value(self):
+        """CRC16 finds every single bit, wherever it is."""
+        for bit in range(72):
+
+            def flip(frame, bit=bit):
+                broken = bytearray(frame)
+                broken[bit // 8] ^= 1 << bit % 8
+                return bytes(broken)
+
+            unit = slave()
+            unit.script = [flip]
+            code, _ = fault_of(master(Line(unit), retries=0).read(1, "holding", 7, 2))
+            self.assertEqual(code, contract.COMMUNICATION_FAILURE)
+
+    def test_modbus_of_random_bytes_is_no_value_and_ends(self):
+        """Noise of any length never hangs the master and never is a reading."""
+        noise = 12345
+        for framing in FRAMINGS:
+            for _ in range(150):
+                data = bytearray()
+                for _ in range(noise % 40):
+                    noise = noise * 75 % 65537
+                    data.append(noise & 255)
+                noise = (noise * 75 + 74) % 65537
+                unit = slave(framing)
+                unit.script = [lambda frame, data=data: bytes(data)]
+                code, _ = fault_of(master(Line(unit), framing, retries=0).read(1, "holding", 7, 2))
+                self.assertEqual(code, contract.COMMUNICATION_FAILURE)
+
+    def test_modbus_rtu_late_answer_is_not_the_next(self):
+        """What still comes of an old question is thrown away before the next."""
+        unit = slave()
+        line = Line(unit)
+        asks = master(line, retries=0)
+        unit.script = [lambda frame: SILENT]
+        fault_of(asks.read(1, "holding", 7, 2))
+        line.pending = unit.wrap(1, bytes((3, 4, 9, 9, 9, 9)))
+
+        self.assertEqual(asyncio.run(asks.read(1, "holding", 7, 2)), [7 * 257, 8 * 257])
+
+    def test_modbus_tcp_late_answer_is_passed_over(self):
+        """An answer with an old transaction number is not the one waited for."""
+        unit = slave("tcp")
+        old = unit.wrap(1, bytes((3, 4, 9, 9, 9, 9)), b"\x00\x07")
+        unit.script = [lambda frame: old + old + frame]
+
+        got = asyncio.run(master(Line(unit), "tcp", retries=0).read(1, "holding", 7, 2))
+        self.assertEqual(got, [7 * 257, 8 * 257])
+
+    def test_modbus_tcp_after_a_fault_connects_anew(self):
+        """Half an answer may be on its way: only a new connection is in step again."""
+        unit = slave("tcp")
+        line = Line(unit)
+        unit.script = [lambda frame: frame[:9]]
+        asyncio.run(master(line, "tcp").read(1, "holding", 7, 2))
+
+        self.assertEqual(line.closed, 1)
+
+    def test_modbus_cancelled_half_way_is_in_step_again(self):
+        """The sampler's time-out may hit anywhere; the next reading is right all the same."""
+        for framing in FRAMINGS:
+            unit = slave(framing)
+
+            async def cancel_and_read(unit=unit, framing=framing):
+                async with Server(unit, pace_s=0.004) as bus:
+                    asks = master(bus, framing, timeout_ms=500)
+                    task = asyncio.create_task(asks.read(1, "holding", 100, 4))
+                    await asyncio.sleep(0.03)
+                    task.cancel()
+                    try:
+                        await task
+                    except asyncio.CancelledError:
+                        cancelled = True
+                    if framing == "rtu":
+                        await asyncio.sleep(0.1)
+                        await bus.close()  # stands for a line that has fallen silent
+                    got = await asks.read(1, "holding", 7, 2)
+                    await bus.close()
+                    return cancelled, got
+
+            self.assertEqual(run(cancel_and_read()), (True, [7 * 257, 8 * 257]))
+
+    def test_modbus_of_two_sensors_is_asked_one_after_the_other(self):
+        """Two questions at once on a line would be noise."""
+        unit = slave(units=(1, 2))
+        asks = master(Line(unit, piece=1))
+
+        async def both():
+            tasks = [asyncio.create_task(asks.read(n, "holding", n, 2)) for n in (1, 2)]
+            return [await tasks[0], await tasks[1]]
+
+        self.assertEqual(asyncio.run(both()), [[257, 514], [514, 771]])
+
+    def test_modbus_bus_that_fails_is_a_communication_failure(self):
+        """A refused connection, a pulled adapter."""
+        line = Line(slave("tcp"))
+        line.fails = OSError(111)
+        code, text = fault_of(master(line, "tcp").read(1, "holding", 0, 1))
+
+        self.assertEqual(code, contract.COMMUNICATION_FAILURE)
+        self.assertIn("111", text)
+
+    def test_modbus_question_outside_the_standard_is_refused(self):
+        """Nothing is sent."""
+        unit = slave()
+        for args in (
+            (1, "holding", 0, 0),
+            (1, "holding", 0, 126),
+            (1, "coil", 0, 2001),
+            (1, "holding", 65535, 2),
+            (1, "holding", -1, 1),
+            (256, "holding", 0, 1),
+        ):
+            with self.assertRaises(ValueError):
+                asyncio.run(master(Line(unit)).read(*args))
+        with self.assertRaises(KeyError):
+            asyncio.run(master(Line(unit)).read(1, "file", 0, 1))
+        self.assertEqual(unit.asked, [])
+
+    def test_modbus_master_of_a_bus_is_one(self):
+        """All sensors on a bus take turns at the same master."""
+        first, second = Line(None), Line(None)
+
+        self.assertIs(modbus.master(first, "rtu"), modbus.master(first, "rtu"))
+        self.assertFalse(modbus.master(first, "rtu") is modbus.master(second, "tcp"))
+        with self.assertRaises(ValueError):
+            modbus.master(Line(None), "ascii")
+
+    def test_modbus_knows_no_code_that_writes(self):
+        """Four function codes, all of them read; there is no other way to make a question."""
+        self.assertEqual(sorted(modbus.TABLES.values()), [1, 2, 3, 4])
+        for kind in (modbus.Master, modbus.Rtu, modbus.Tcp):
+            for name in dir(kind):
+                self.assertFalse("write" in name or "force" in name or "preset" in name)
+
+
+def with_crc(frame):
+    crc = modbus.crc16(frame)
+    return frame + bytes((crc & 255, crc >> 8))
+
+
+SPOILED = {
+    "rtu": (
+        lambda frame: SILENT,
+        lambda frame: frame[:1],
+        lambda frame: frame[:4],
+        lambda frame: frame[:-1],
+        lambda frame: frame[:-1] + b"\x00\x00",
+        lambda frame: with_crc(b"\x02" + frame[1:-2]),
+        lambda frame: with_crc(frame[:1] + b"\x04" + frame[2:-2]),
+        lambda frame: with_crc(frame[:2] + b"\x02" + frame[3:5]),
+        lambda frame: with_crc(frame[:2] + b"\xff" + frame[3:-2]),
+        lambda frame: b"\x00" + frame,
+        lambda frame: b"\x01\x83\x02\x00\x00",
+        lambda frame: b"\xff" * 64,
+        lambda frame: bytes(64),
+    ),
+    "tcp": (
+        lambda frame: SILENT,
+        lambda frame: frame[:3],
+        lambda frame: frame[:7],
+        lambda frame: frame[:-1],
+        lambda frame: frame[:2] + b"\x00\x01" + frame[4:],
+        lambda frame: frame[:4] + b"\xff\xff" + frame[6:],
+        lambda frame: frame[:4] + b"\x00\x00" + frame[6:],
+        lambda frame: frame[:4] + b"\x00\x02" + frame[6:],
+        lambda frame: frame[:6] + b"\x02" + frame[7:],
+        lambda frame: frame[:7] + b"\x04" + frame[8:],
+        lambda frame: frame[:8] + b"\x02" + frame[9:],
+        lambda frame: (b"\x00\x63" + frame[2:]) * 9,
+        lambda frame: b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    ),
+}
