@@ -17,6 +17,7 @@ _MOST_HEAD = 4096
 _MOST_BODY = 4096
 _MOST_WAITING = 4
 _PIECE = 512
+_UNREAD = ("413", "431")
 _MOST_LINGERING = 32
 _LINGER_S = 0.5
 _REQUEST_S = 5
@@ -122,7 +123,7 @@ class Portal:
         writer.write(head.format(status, len(payload), more).encode())
         writer.write(payload)
         await writer.drain()
-        if status[0] == "4":
+        if status[:3] in _UNREAD:
             await _linger(reader)
 
     def _answer(self, method: str, target: str, body: bytes) -> "tuple[str, str, str]":
@@ -177,7 +178,7 @@ class Portal:
         try:
             self._config.save(self._merged(fields))
         except (ValueError, OSError) as fault:
-            page = self._form(language, fields, {}, ("refused", str(fault).split("\n")))
+            page = self._form(language, fields, {}, ("refused", str(fault).split("; ")))
             return "422 Unprocessable Entity", "", page
         self.saved = True
         return "200 OK", "", portal_page.saved(language, access(self._board)[0], fields["ssid"])
@@ -194,7 +195,9 @@ class Portal:
         if not host or not all("!" <= letter <= "~" for letter in host):
             wrong.append("host")
         port = fields["port"]
-        if not port.isdigit() or len(port) > 5 or not 1 <= int(port) <= _MOST_PORT:  # noqa: PLR2004
+        # isdigit() takes the digits of other scripts too.
+        digits = 1 <= len(port) <= 5 and all(letter in "0123456789" for letter in port)  # noqa: PLR2004
+        if not digits or not 1 <= int(port) <= _MOST_PORT:
             wrong.append("port")
         wrong += [name for name in ("site", "device") if not contract.is_name(fields[name])]
         if fields["tls"] and not _exists(
