@@ -48,36 +48,51 @@ def validate(values: dict) -> "list[str]":
     """
     if not isinstance(values, dict):
         return ["the configuration is no JSON object"]
-    faults = []
-    _section("", values, defaults(), faults)
-    if not faults:
-        whole = filled(values)
-        _names(whole, faults)
-        _network(whole, faults)
-        _buses(whole["buses"], faults)
-        _listed("sensors", whole["sensors"], _sensor, whole["buses"], faults)
-        _listed("limits", whole["limits"], _limit, None, faults)
+    faults, sound = [], {}
+    known = defaults()
+    for key in sorted(values):
+        before = len(faults)
+        _entry("", key, values[key], known, faults)
+        if len(faults) == before:
+            sound[key] = values[key]
+    if len(faults) >= _MOST_FAULTS:
+        return faults
+    whole = filled(sound)
+    later = []
+    _names(whole, later)
+    _network(whole, later)
+    _buses(whole["buses"], later)
+    _listed("sensors", whole["sensors"], _sensor, whole["buses"], later)
+    _listed("limits", whole["limits"], _limit, None, later)
+    # What has a fault already is told once.
+    faults += [fault for fault in later if _key(fault) in sound or _key(fault) not in values]
     return faults[:_MOST_FAULTS]
 
 
-def _section(prefix: str, values: dict, known: dict, faults: list) -> None:
-    for key in sorted(values):
-        path = prefix + key
-        value = values[key]
-        if key not in known:
-            faults.append("{}: unknown{}".format(path[:_MOST_LETTERS], _nearest(prefix, key)))
-            continue
-        default = known[key]
-        if isinstance(default, dict):
-            if not isinstance(value, dict):
-                faults.append("{}: {!r} is no JSON object".format(path, value))
-            elif default:
-                _section(path + ".", value, default, faults)
-        elif isinstance(default, list):
-            if not isinstance(value, list) or len(value) > _MOST_LISTED:
-                faults.append("{}: a list of at most {}".format(path, _MOST_LISTED))
-        else:
-            _value(path, value, default, faults)
+def _key(fault: str) -> str:
+    """The key at the top that a fault is about."""
+    return fault.partition(":")[0].partition(".")[0].partition("[")[0]
+
+
+def _entry(prefix: str, key: str, value: object, known: dict, faults: list) -> None:
+    if len(faults) >= _MOST_FAULTS:
+        return  # the watchdog waits: hundreds of unknown keys would take a board seconds
+    path = prefix + key
+    if key not in known:
+        faults.append("{}: unknown{}".format(path[:_MOST_LETTERS], _nearest(prefix, key)))
+        return
+    default = known[key]
+    if isinstance(default, dict):
+        if not isinstance(value, dict):
+            faults.append("{}: {!r} is no JSON object".format(path, value))
+        elif default:
+            for leaf in sorted(value):
+                _entry(path + ".", leaf, value[leaf], default, faults)
+    elif isinstance(default, list):
+        if not isinstance(value, list) or len(value) > _MOST_LISTED:
+            faults.append("{}: a list of at most {}".format(path, _MOST_LISTED))
+    else:
+        _value(path, value, default, faults)
 
 
 def _value(path: str, value: object, default: object, faults: list) -> None:
@@ -205,6 +220,8 @@ def _nearest(prefix: str, key: str) -> str:
     best, found = len(key) // 2 + 1, ""
     for path in sorted(_paths()):
         section, leaf = path.rsplit(".", 1) if "." in path else ("", path)
+        if abs(len(key) - len(leaf)) >= best:
+            continue
         # One letter is worth less than the right section.
         distance = _distance(key[:32], leaf) + (0 if section == prefix[:-1] else 0.5)
         if distance < best:

@@ -4,7 +4,7 @@ import unittest
 
 from device.steamlink.boots import Boots
 from device.steamlink.copies import Copies
-from tests.firmware import folders
+from tests.firmware import scratch
 from tests.firmware.failing_files import FailingFiles, PowerCut
 
 
@@ -12,10 +12,10 @@ class TestBoots(unittest.TestCase):
     """The boots of a device with one folder."""
 
     def setUp(self):
-        self.folder = folders.new("boots")
+        self.folder = scratch.new("boots")
 
     def tearDown(self):
-        folders.remove(self.folder)
+        scratch.remove(self.folder)
 
     def start(self, at_least=0):
         """The device starts."""
@@ -91,7 +91,7 @@ class TestBoots(unittest.TestCase):
             self.tearDown()
             self.setUp()
             numbers = [self.start().number for _ in range(4)]
-            folders.write(self.folder + "/boots." + letter, "\x00\x00junk")
+            scratch.write(self.folder + "/boots." + letter, "\x00\x00junk")
             boots = self.start(at_least=numbers[-1])
             self.assertEqual(boots.number, numbers[-1] + 1)
 
@@ -100,7 +100,7 @@ class TestBoots(unittest.TestCase):
         for _ in range(4):
             self.start()
         for letter in ("a", "b"):
-            folders.write(self.folder + "/boots." + letter, "")
+            scratch.write(self.folder + "/boots." + letter, "")
 
         self.assertEqual(self.start(at_least=4).number, 5)
 

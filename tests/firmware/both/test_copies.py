@@ -4,7 +4,7 @@ import random
 import unittest
 
 from device.steamlink.copies import Copies
-from tests.firmware import folders
+from tests.firmware import scratch
 from tests.firmware.failing_files import FailingFiles, PowerCut
 
 
@@ -12,10 +12,10 @@ class TestCopies(unittest.TestCase):
     """The record `x` in a folder."""
 
     def setUp(self):
-        self.folder = folders.new("copies")
+        self.folder = scratch.new("copies")
 
     def tearDown(self):
-        folders.remove(self.folder)
+        scratch.remove(self.folder)
 
     def load(self):
         """What a device that starts now finds."""
@@ -150,7 +150,7 @@ class TestCopies(unittest.TestCase):
             with FailingFiles(at, OSError(28), once=True), self.assertRaises(OSError):
                 Copies(self.folder, "x").save({"n": 2})
             self.assertEqual(self.load(), {"n": 1})
-            self.assertFalse(folders.exists(self.folder + "/x.tmp"))
+            self.assertFalse(scratch.exists(self.folder + "/x.tmp"))
 
     def test_copies_too_big_are_refused(self):
         """What could not be read back is not written."""
