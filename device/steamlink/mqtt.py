@@ -63,7 +63,7 @@ class Client:
         self.oversize = 0  # messages refused for their size
         self.callback_faults = 0
         self.callback_fault = ""  # the last of them
-        self._identity = (client_id, user, password, clean, will)
+        self._identity = (client_id, user, password, clean, will, keepalive_s)
         self._keepalive_s = keepalive_s
         self._max_packet = max_packet
         self._puback_ms = puback_timeout_ms
@@ -90,15 +90,7 @@ class Client:
         self.close()
         self._flying = []
         self._subscription = None
-        client_id, user, password, clean, will = self._identity
-        hello = packets.connect(
-            client_id=client_id,
-            user=user,
-            password=password,
-            keepalive_s=self._keepalive_s,
-            clean=clean,
-            will=will,
-        )
+        hello = packets.connect(*self._identity)
         if hasattr(gc, "mem_free"):  # a board: room for TLS, and sockets of failed attempts closed
             gc.collect()
         where = "{}:{}".format(host, port)
@@ -171,7 +163,7 @@ class Client:
         """
         live = self._live()
         if self._subscription is not None:
-            raise ValueError("a subscription is under way; wait for it")
+            raise ValueError("one subscription at a time")
         asked = self._subscription = [self._free_id(), self._up_ms(), None]
         try:
             self._say(live, packets.subscribe(asked[0], topic, qos))
@@ -181,7 +173,7 @@ class Client:
         if asked[2] is None:
             raise ConnectionLost(live.fault)
         if asked[2] == packets.NOT_GRANTED:
-            raise Refused(asked[2], "the broker refuses to subscribe {}".format(topic))
+            raise Refused(asked[2], "not allowed to subscribe {}".format(topic))
         return asked[2]
 
     # -- inside
@@ -196,7 +188,7 @@ class Client:
         await live.send(hello)
         first, body, _ = await live.read()
         if packets.check_flags(first) != packets.CONNACK:
-            raise packets.Malformed("a packet of type {} before CONNACK".format(first >> 4))
+            raise packets.Malformed("something else than CONNACK")
         present, code = packets.parse_connack(body)
         if code:
             why = "{}:{} refused: {}".format(host, port, packets.REFUSALS[code])
@@ -293,7 +285,7 @@ class Client:
         if not limit_ms:
             return ""
         if silent_ms >= limit_ms:
-            return "nothing heard from the broker for {} ms".format(silent_ms)
+            return "nothing heard for {} ms".format(silent_ms)
         part_ms = limit_ms // 4
         # Half a keepalive without a word of ours, however much the broker talks, is a ping too.
         due = silent_ms >= part_ms or now_ms - self._said_ms >= 2 * part_ms

@@ -143,7 +143,7 @@ class PacketStream:
         head = await self._exactly(2)
         wanted = min(2 + int.from_bytes(head, "big"), length - 2)  # with the packet id
         if wanted > self._max_packet:
-            raise packets.Malformed("a message whose topic does not fit into it")
+            raise packets.Malformed("a topic of {} bytes".format(wanted))
         head += await self._exactly(wanted)
         room, left = bytearray(_CHUNK), length - len(head)
         while left:

@@ -1,6 +1,7 @@
 """A broker that does what a test tells it, right or wrong; on CPython and MicroPython."""
 
 import asyncio
+import socket
 import time
 
 CONNECT = 0x10
@@ -176,6 +177,36 @@ class Broker:
         except AssertionError as error:
             self.faults.append(error)
         session.close()
+
+
+class DeafHost:
+    """A port whose backlog is full: it swallows every further attempt to connect."""
+
+    def __init__(self):
+        self.port = 20000 + real_ms() % 12000
+        self._sockets = [socket.socket()]
+        while True:
+            try:
+                self._sockets[0].bind(self._address())
+                break
+            except OSError:
+                self.port += 1
+        self._sockets[0].listen(0)
+        for _ in range(4):
+            waiting = socket.socket()
+            waiting.setblocking(False)
+            self._sockets.append(waiting)
+            try:
+                waiting.connect(self._address())
+            except OSError:
+                continue  # it is under way
+
+    def close(self):
+        for each in self._sockets:
+            each.close()
+
+    def _address(self):
+        return socket.getaddrinfo("127.0.0.1", self.port)[0][-1]
 
 
 def id_of(body):

@@ -5,7 +5,6 @@ The client's clock runs 20 times as fast as the world's: a keepalive of 2 s is 1
 
 import asyncio
 import random
-import socket
 import unittest
 
 from device.steamlink import mqtt
@@ -15,6 +14,7 @@ from tests.firmware.scripted_broker import (
     PINGREQ,
     PUBLISH,
     Broker,
+    DeafHost,
     eventually,
     failure_of,
     message,
@@ -42,6 +42,24 @@ def client(**changes):
     made.on_acknowledged = made.acks.append
     made.on_message = lambda *parts: made.messages.append(parts)
     return made
+
+
+class HandClock:
+    """Time that passes only when a test says so, and only once the client has looked at it."""
+
+    def __init__(self):
+        self.now_ms = 1000000
+        self._asked = 0
+
+    def up_ms(self):
+        self._asked += 1
+        return self.now_ms
+
+    async def pass_ms(self, ms, task=None):
+        """Go on by `ms`, and return when the client has looked or `task` is done."""
+        self.now_ms += ms
+        asked = self._asked
+        await eventually(lambda: self._asked > asked or (task and task.done()))
 
 
 async def ended(one):
@@ -204,23 +222,10 @@ class TestConnecting(unittest.TestCase):
         """A host that swallows SYNs (here: a full backlog) costs the time-out, not more."""
 
         async def all_of_it():
-            port = 20000 + real_ms() % 12000
-            deaf = socket.socket()
-            deaf.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
-            deaf.listen(0)
-            waiting = []
-            for _ in range(4):
-                other = socket.socket()
-                other.setblocking(False)
-                try:
-                    other.connect(socket.getaddrinfo("127.0.0.1", port)[0][-1])
-                except OSError:
-                    waiting.append(other)  # it is under way
+            deaf = DeafHost()
             try:
-                return await failure_of(client().connect("127.0.0.1", port, timeout_ms=80))
+                return await failure_of(client().connect("127.0.0.1", deaf.port, timeout_ms=80))
             finally:
-                for other in waiting:
-                    other.close()
                 deaf.close()
 
         self.assertIn("80 ms", str(run(all_of_it())))
@@ -672,6 +677,7 @@ class TestEnding(unittest.TestCase):
 
     def test_silent_broker_is_found_within_one_and_a_half_keepalives(self):
         """Half-open TCP: pings get no answer, so the connection is over."""
+        clock = HandClock()
 
         async def half_open(session):
             await session.accept()
@@ -679,16 +685,20 @@ class TestEnding(unittest.TestCase):
                 await session.packet()
 
         async def test(one, broker):
-            began = real_ms()
-            self.assertIn("nothing heard", str(await ended(one)))
-            took = (real_ms() - began) * FASTER
-            self.assertTrue(4000 <= took < 6000, took)
-            self.assertTrue(len(broker.sessions[0].of_kind(PINGREQ)) >= 2)
+            began = clock.now_ms
+            running = asyncio.create_task(failure_of(one.run()))
+            while not running.done():
+                await clock.pass_ms(100, running)
+                self.assertTrue(clock.now_ms - began < 6000)
+            self.assertTrue(clock.now_ms - began >= 4000)
+            self.assertIn("nothing heard", str(await running))
+            self.assertEqual(len(broker.sessions[0].of_kind(PINGREQ)), 3)
 
-        against(half_open, test, keepalive_s=4, tick_ms=2)
+        against(half_open, test, keepalive_s=4, up_ms=clock.up_ms)
 
     def test_broker_that_stops_reading_ends_a_blocked_publish(self):
         """A full socket blocks the writer; the end of the connection frees who waits."""
+        clock = HandClock()
 
         async def stopped(session):
             await session.accept()
@@ -702,42 +712,47 @@ class TestEnding(unittest.TestCase):
                     await one.publish("t", payload)
 
             flooding = asyncio.create_task(failure_of(flood()))
-            self.assertIn("nothing heard", str(await ended(one)))
+            before = 0
+            while one.in_flight != before:
+                before = one.in_flight
+                await asyncio.sleep(0.05)
+            running = asyncio.create_task(failure_of(one.run()))
+            while not running.done():
+                await clock.pass_ms(500, running)
+            self.assertIn("nothing heard", str(await running))
             self.assertIsInstance(await flooding, mqtt.ConnectionLost)
             self.assertTrue(0 < one.in_flight < 32)
             self.assertEqual(one.resends, 0)
 
-        against(stopped, test, keepalive_s=8, puback_timeout_ms=2000)
+        against(stopped, test, keepalive_s=4, puback_timeout_ms=2000, up_ms=clock.up_ms)
 
     def test_quiet_connection_lives_on_pings(self):
         """Nothing to say for many keepalives: a ping each quarter keeps it up."""
+        clock = HandClock()
 
         async def test(one, broker):
-            await asyncio.sleep(0.4)
-            pings = len(broker.sessions[0].of_kind(PINGREQ))
-            self.assertTrue(4 <= pings <= 9, pings)
+            for pings in range(1, 13):
+                await clock.pass_ms(1000)
+                await eventually(lambda: one._heard_ms == clock.now_ms)
+                self.assertEqual(len(broker.sessions[0].of_kind(PINGREQ)), pings)
             await one.publish("t", b"x")
             await eventually(lambda: one.acks == [1])
 
-        against(good, test, keepalive_s=4)
+        against(good, test, keepalive_s=4, up_ms=clock.up_ms)
 
     def test_talking_broker_hears_pings_too(self):
         """A broker that talks all the time must hear from the device within the keepalive."""
-
-        async def talking(session):
-            await session.accept()
-            while len(session.of_kind(PINGREQ)) < 2:
-                for _ in range(20):
-                    await session.send(message("cmd", b"x"))
-                    await asyncio.sleep(0.005)
-                await session.packet()
-                await session.send(b"\xd0\x00")
-            await session.serve()
+        clock = HandClock()
 
         async def test(one, broker):
-            await eventually(lambda: len(broker.sessions[0].of_kind(PINGREQ)) >= 2)
+            session = broker.sessions[0]
+            for number in range(1, 6):
+                await clock.pass_ms(500)
+                await session.send(message("cmd", b"x"))
+                await eventually(lambda: len(one.messages) == number)  # noqa: B023 - at once
+            await eventually(lambda: session.of_kind(PINGREQ))
 
-        against(talking, test, keepalive_s=2)
+        against(good, test, keepalive_s=4, up_ms=clock.up_ms)
 
     def test_keepalive_of_0_never_pings(self):
         """0 turns the keepalive off (clause 3.1.2.10)."""
