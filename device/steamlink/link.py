@@ -11,6 +11,7 @@ from . import mqtt, pacing, tls
 WINDOW = 4
 _BACKLOG_WINDOW = WINDOW - 1  # one place is always free for live rows
 _TURN_MS = 1000
+_LEAST_MS = 50
 _MOST_WAITING = 16
 _MOST_DELAY_MS = 30000
 _NETWORK_MS = 30000
@@ -292,10 +293,9 @@ class Link:
         self._log.note("link: {}".format(str(lost) or type(lost).__name__))
 
     async def _rest(self, wait_ms: int, checkin) -> None:
-        until = self.clock.up_ms() + wait_ms
-        while not self.paused:
+        left_ms = max(wait_ms, _LEAST_MS)  # the others get a turn, whatever was drawn
+        until = self.clock.up_ms() + left_ms
+        while left_ms > 0 and not self.paused:
             checkin.ok()
-            left_ms = until - self.clock.up_ms()
-            if left_ms <= 0:
-                return
             await asyncio.sleep(min(left_ms, _TURN_MS) / 1000)
+            left_ms = until - self.clock.up_ms()
