@@ -41,9 +41,10 @@ class PacketStream:
         return len(self._out) > most
 
     def queue(self, packet: bytes) -> None:
-        """Have the writer write `packet`, in this order."""
-        self._out.append(packet)
-        self.moved.set()
+        """Have the writer write `packet`, in this order; nothing more after the goodbye."""
+        if not self.leaving:
+            self._out.append(packet)
+            self.moved.set()
 
     async def until(self, fact=None) -> None:
         """Wait until `fact()` holds or the connection has ended."""
@@ -105,8 +106,8 @@ class PacketStream:
 
     async def leave(self, packet: bytes, timeout_ms: int) -> None:
         """Write a last packet, wait until the other side closes, then close."""
-        self.leaving = True
         self.queue(packet)
+        self.leaving = True
         try:
             # Closing first would send a reset if bytes are unread, and that could undo the packet.
             await asyncio.wait_for(self.until(), timeout_ms / 1000)

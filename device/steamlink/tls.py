@@ -30,17 +30,20 @@ def context(ca: "bytes | None" = None):
 
 
 def from_file(path: "str | None"):
-    """The context of the CA in a file; ValueError says what to do when it cannot be read."""
-    if path is None:
-        return context()
+    """The context of the CA in a file; TlsFault says what to do when that is not possible."""
     try:
+        if path is None:
+            return context()
         with open(path, "rb") as file:
-            ca = file.read()
+            return context(file.read())
     except OSError as error:
-        raise ValueError(
-            "the CA file {} cannot be read ({}): copy the plant's CA there".format(path, error)
-        ) from None
-    return context(ca)
+        why = "the CA file {} cannot be read ({}): copy the plant's CA there".format(path, error)
+    except ValueError as error:
+        why = "{} ({})".format(error, path)
+    # A connection that fails, like others: the device goes on without, and tries again.
+    from .mqtt import TlsFault
+
+    raise TlsFault(why)
 
 
 def is_fault(error: BaseException) -> bool:

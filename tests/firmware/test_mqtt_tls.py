@@ -14,7 +14,7 @@ from typing import Self
 
 import pytest
 
-from device.steamlink import tls
+from device.steamlink import mqtt, tls
 from tests.firmware import micropython
 from tests.servers.absence import go_without
 
@@ -263,7 +263,10 @@ def test_tls_context_of_what_is_no_certificate_is_refused(ca):
         tls.context(ca)
 
 
-def test_tls_with_ca_file_that_is_missing_says_what_to_do(tmp_path):
-    """The file's name is in the error."""
-    with pytest.raises(ValueError, match=r"no-such\.der.*copy"):
+def test_tls_with_ca_file_that_is_missing_or_wrong_says_what_to_do(tmp_path):
+    """A fault like others of the connection, with the file's name in it."""
+    with pytest.raises(mqtt.TlsFault, match=r"no-such\.der.*copy"):
         tls.from_file(str(tmp_path / "no-such.der"))
+    (tmp_path / "ca.der").write_bytes(b"what")
+    with pytest.raises(mqtt.TlsFault, match=r"no certificate.*ca\.der"):
+        tls.from_file(str(tmp_path / "ca.der"))
