@@ -1,7 +1,9 @@
 """From what an instrument reads to what is true: straight lines between calibration points."""
 
-_PAIR = 2
-_MOST_POINTS = 16
+from .constant import const
+
+_PAIR = const(2)
+_MOST_POINTS = const(16)
 _INFINITY = float("inf")
 
 

@@ -7,11 +7,14 @@ look at the plausible value, calibrated but not smoothed: smoothing would hide t
 """
 
 from . import contract
+from .constant import const
 
 # The keys of a sensor's configuration that belong to its chain.
 KEYS = {"rate": None, "median": 1, "ema_ms": 0, "calibrate": (), "gap_ms": 10000}
 
-_SLACK = 10  # a value up to 1/10 of the span beyond the range is at its end; further is a fault
+_SLACK = const(
+    10
+)  # a value up to 1/10 of the span beyond the range is at its end; further is a fault
 _INFINITY = float("inf")
 
 

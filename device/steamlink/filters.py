@@ -3,8 +3,10 @@
 A filter keeps its room from the start; feeding it allocates nothing but the result.
 """
 
-_MOST_VALUES = 15
-_MS_PER_S = 1000
+from .constant import const
+
+_MOST_VALUES = const(15)
+_MS_PER_S = const(1000)
 
 
 class Median:
@@ -107,20 +109,3 @@ class RateGate:
     def _near(self, value, up_ms, other, other_up_ms):
         moved = value - other if value > other else other - value
         return moved * _MS_PER_S <= self._per_s * (up_ms - other_up_ms)
-
-
-class Persistence:
-    """True once a condition has held for `hold_ms` without a break."""
-
-    def __init__(self, hold_ms):
-        self._hold_ms = hold_ms
-        self._since_ms = None
-
-    def feed(self, holds, up_ms):
-        """Take in whether it holds at `up_ms`; tell whether it has held long enough."""
-        if not holds:
-            self._since_ms = None
-            return False
-        if self._since_ms is None:
-            self._since_ms = up_ms
-        return up_ms - self._since_ms >= self._hold_ms

@@ -10,6 +10,7 @@ Serial Line V1.02 (2.5), MODBUS Messaging on TCP/IP V1.0b (3.1).
 import asyncio
 
 from . import contract
+from .constant import const
 from .sensors import SensorError, sleep_ms
 
 # The function code of each table; bits for the first two, registers of 16 bits for the others.
@@ -17,15 +18,16 @@ TABLES = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 MOST_REGISTERS = 125
 MOST_BITS = 2000
 
-_BIT_CODES = (1, 2)
-_EXCEPTION = 0x80
-_POLYNOMIAL = 0xA001
-_MOST_UNIT = 255
+_BIT_CODES = const((1, 2))
+_EXCEPTION = const(0x80)
+_POLYNOMIAL = const(0xA001)
+_MOST_UNIT = const(255)
 # Unit, function and data (V1.0b, 3.1.3).
-_LEAST_TCP, _MOST_TCP = 3, 254
-_MOST_STALE = 4
+_LEAST_TCP = const(3)
+_MOST_TCP = const(254)
+_MOST_STALE = const(4)
 # 3.5 characters at 9600 baud (V1.02, 2.5.1.1); at higher speeds it only has to be 1.75 ms.
-_SILENCE_MS = 4
+_SILENCE_MS = const(4)
 
 # What a device says, as (OPC code, words): V1.1b3, 7.
 _EXCEPTIONS = {

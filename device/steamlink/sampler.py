@@ -5,26 +5,18 @@ from array import array
 
 from . import contract
 from .chain import Chain
+from .constant import const
 from .sensors import sleep_ms as _sleep_ms
 from .slot import Slot
 
-_JITTERS = 256
-_MOST_JITTER_MS = 65535
-_MOST_SETTLE_MS = 500
-_QUIET_MS = 10000  # an event is written to flash: a loose wire must not write ten a minute more
-_OLD_SPANS = 2
-_LOST_SPANS = 5
-_WORDS = {
-    contract.GOOD: "good again",
-    contract.CONFIGURATION_ERROR: "configuration is wrong",
-    contract.NOT_CONNECTED: "not connected",
-    contract.DEVICE_FAILURE: "electronics failed",
-    contract.SENSOR_FAILURE: "sensor failed or value implausible",
-    contract.COMMUNICATION_FAILURE: "no answer",
-    contract.WAITING_FOR_INITIAL_DATA: "no reading yet",
-    contract.LAST_USABLE: "last usable value",
-    contract.EU_EXCEEDED: "beyond its range",
-}
+_JITTERS = const(256)
+_MOST_JITTER_MS = const(65535)
+_MOST_SETTLE_MS = const(500)
+_QUIET_MS = const(
+    10000
+)  # an event is written to flash: a loose wire must not write ten a minute more
+_OLD_SPANS = const(2)
+_LOST_SPANS = const(5)
 
 
 class Sampler:
@@ -263,5 +255,9 @@ class _Column:
 
     def details(self):
         """The details of a sensor_fault event."""
-        text = self._text or _WORDS.get(self.code, "")
+        text = self._text
+        if not text:
+            from .quality_words import WORDS
+
+            text = WORDS.get(self.code, "")
         return {"metric": self.name, "code": self.code, "text": text}

@@ -3,9 +3,10 @@
 import asyncio
 
 from . import contract
+from .constant import const
 from .sensors import SensorError
 
-_NEVER = -1
+_NEVER = const(-1)
 
 
 class Slot:

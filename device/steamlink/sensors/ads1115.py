@@ -8,7 +8,7 @@ import asyncio
 import math
 
 from .. import contract  # noqa: TID252 - a board's package has another name
-from ..filters import Persistence  # noqa: TID252 - the same
+from ..constant import const  # noqa: TID252 - a board's package has another name
 from . import Sensor, SensorError, sleep_ms
 
 KIND = "ads1115"
@@ -29,25 +29,29 @@ DEFAULTS = {
     "timeout_ms": 200,
 }
 
-_RANGES = (6144, 4096, 2048, 1024, 512, 256)
-_CHANNELS = (0, 1, 2, 3)
-_CONVERSION, _CONFIG = 0, 1
-_START = 0x8000
-_SINGLE_ENDED = 0x4000
+_RANGES = const((6144, 4096, 2048, 1024, 512, 256))
+_CHANNELS = const((0, 1, 2, 3))
+_CONVERSION = const(0)
+_CONFIG = const(1)
+_START = const(0x8000)
+_SINGLE_ENDED = const(0x4000)
 # Single shot, 128 conversions a second, no comparator.
-_SETTINGS = 0x0183
-_CONVERT_MS = 9
-_TRIES = 3
-_FULL_SCALE = 32768
-_SATURATED = 0x7FFF
+_SETTINGS = const(0x0183)
+_CONVERT_MS = const(9)
+_TRIES = const(3)
+_FULL_SCALE = const(32768)
+_SATURATED = const(0x7FFF)
 
 # NAMUR NE 43 (2003), in mA.
-_ZERO, _FULL = 4.0, 20.0
-_GOOD_LOW, _GOOD_HIGH = 3.8, 20.5
-_FAIL_LOW, _FAIL_HIGH = 3.6, 21.0
-_DEAD = 0.5
+_ZERO = const(4.0)
+_FULL = const(20.0)
+_GOOD_LOW = const(3.8)
+_GOOD_HIGH = const(20.5)
+_FAIL_LOW = const(3.6)
+_FAIL_HIGH = const(21.0)
+_DEAD = const(0.5)
 # 1 uA, less than a step of the converter: 3.8 and 20.5 mA themselves are good.
-_EPSILON = 0.001
+_EPSILON = const(0.001)
 
 _LOCKS = []
 
@@ -72,7 +76,7 @@ class Driver(Sensor):
         cfg["low"] = min(zero, full) if cfg["low"] is None else cfg["low"]
         cfg["high"] = max(zero, full) if cfg["high"] is None else cfg["high"]
         self._lock = _lock(bus, cfg["address"])
-        self._failing = Persistence(cfg["persist_ms"])
+        self._failing_since = None
         self._counts = None
         self._value = None
 
@@ -110,14 +114,16 @@ class Driver(Sensor):
             or current > _FAIL_HIGH + _EPSILON
             or self._counts == _SATURATED
         )
-        if self._failing.feed(failed, out.up_ms):
-            self._value = None
-            raise _fault(current)
         if failed:
+            if self._failing_since is None:
+                self._failing_since = out.up_ms
+            if out.up_ms - self._failing_since >= self.cfg["persist_ms"]:
+                self._value = None
             if self._value is None:
                 raise _fault(current)
             out.put(self.cfg["metric"], self._value, contract.LAST_USABLE)
             return
+        self._failing_since = None
         self._value = self._scaled(min(max(current, _ZERO), _FULL))
         good = _GOOD_LOW - _EPSILON <= current <= _GOOD_HIGH + _EPSILON
         out.put(self.cfg["metric"], self._value, contract.GOOD if good else contract.EU_EXCEEDED)

@@ -1,6 +1,7 @@
 """A contact: flame, level switch, trip; debounced, and checked for the sense of its wiring."""
 
 from .. import contract  # noqa: TID252 - a board's package has another name
+from ..constant import const  # noqa: TID252 - a board's package has another name
 from . import Sensor, sleep_ms
 
 KIND = "digital"
@@ -19,7 +20,7 @@ DEFAULTS = {
     "timeout_ms": 200,
 }
 
-_LOOKS = 4
+_LOOKS = const(4)
 
 
 class Driver(Sensor):

@@ -4,6 +4,7 @@ import asyncio
 import binascii
 
 from .. import contract  # noqa: TID252 - a board's package has another name
+from ..constant import const  # noqa: TID252 - a board's package has another name
 from . import Sensor, SensorError
 
 KIND = "ds18b20"
@@ -18,13 +19,13 @@ DEFAULTS = {
     "lead_ms": 850,
 }
 
-_SIZE = 9
-_FAMILY = 0x28
-_POWER_UP = 0x0550
-_POWER_UP_MARK = 0x0C
-_NEAR_POWER_UP = 80
+_SIZE = const(9)
+_FAMILY = const(0x28)
+_POWER_UP = const(0x0550)
+_POWER_UP_MARK = const(0x0C)
+_NEAR_POWER_UP = const(80)
 # Byte 4, the configuration: bits 5 and 6 are the resolution, the rest reads as ones below.
-_UNDEFINED = (7, 3, 1, 0)
+_UNDEFINED = const((7, 3, 1, 0))
 _CONVERSIONS = []
 
 

@@ -5,16 +5,20 @@ calibration points.
 """
 
 from .. import contract  # noqa: TID252 - a board's package has another name
+from ..constant import const  # noqa: TID252 - a board's package has another name
 from . import Sensor, SensorError
 
 KIND = "max31855"
 BUS = "spi"
 DEFAULTS = {"unit": "°C", "low": -20, "high": 1000, "timeout_ms": 200}
 
-_OPEN, _TO_GROUND, _TO_SUPPLY = 1, 2, 4
-_FAULT = 1 << 16
-_RESERVED = 1 << 17 | 1 << 3
-_COLDEST, _HOTTEST = -40, 125
+_OPEN = const(1)
+_TO_GROUND = const(2)
+_TO_SUPPLY = const(4)
+_FAULT = const(1 << 16)
+_RESERVED = const(1 << 17 | 1 << 3)
+_COLDEST = const(-40)
+_HOTTEST = const(125)
 
 
 class Driver(Sensor):

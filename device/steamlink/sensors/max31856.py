@@ -1,6 +1,7 @@
 """A thermocouple of any type on a MAX31856, linearised by the chip (Maxim MAX31856, rev 0)."""
 
 from .. import contract  # noqa: TID252 - a board's package has another name
+from ..constant import const  # noqa: TID252 - a board's package has another name
 from . import Sensor, SensorError
 
 KIND = "max31856"
@@ -17,12 +18,12 @@ DEFAULTS = {
     "lead_ms": 0,
 }
 
-_TYPES = "BEJKNRST"
-_AVERAGES = (1, 2, 4, 8, 16)
-_WRITE = 0x80
-_ONE_SHOT = 0x40
-_DETECT_OPEN = 0x10  # for less than 5 kOhm of thermocouple (table 4)
-_FIFTY = 0x01
+_TYPES = const("BEJKNRST")
+_AVERAGES = const((1, 2, 4, 8, 16))
+_WRITE = const(0x80)
+_ONE_SHOT = const(0x40)
+_DETECT_OPEN = const(0x10)  # for less than 5 kOhm of thermocouple (table 4)
+_FIFTY = const(0x01)
 # The longest conversion with its open-circuit test, and what each averaged one adds (table 4).
 _CONVERT_MS = {50: (220, 40), 60: (190, 34)}
 

@@ -3,6 +3,7 @@
 import math
 
 from .. import contract  # noqa: TID252 - a board's package has another name
+from ..constant import const  # noqa: TID252 - a board's package has another name
 from . import Sensor, SensorError, sleep_ms
 
 KIND = "max31865"
@@ -23,23 +24,23 @@ DEFAULTS = {
 }
 
 # IEC 60751:2022, 4.2: R = R0 (1 + A t + B t2 + C (t - 100) t3), C only below 0 °C.
-_A = 3.9083e-3
-_B = -5.775e-7
-_C = -4.183e-12
+_A = const(3.9083e-3)
+_B = const(-5.775e-7)
+_C = const(-4.183e-12)
 
-_WRITE = 0x80
-_BIAS = 0x80
-_ONE_SHOT = 0x20
-_THREE_WIRES = 0x10
-_FAULT_CYCLE = 0x04
-_CLEAR_FAULTS = 0x02
-_FIFTY = 0x01
-_CYCLE_BITS = 0x0C
-_BIAS_MS = 11
-_CYCLE_MS = 2
-_FULL_SCALE = 32768
-_STEPS = 4
-_WIRES = (2, 3, 4)
+_WRITE = const(0x80)
+_BIAS = const(0x80)
+_ONE_SHOT = const(0x20)
+_THREE_WIRES = const(0x10)
+_FAULT_CYCLE = const(0x04)
+_CLEAR_FAULTS = const(0x02)
+_FIFTY = const(0x01)
+_CYCLE_BITS = const(0x0C)
+_BIAS_MS = const(11)
+_CYCLE_MS = const(2)
+_FULL_SCALE = const(32768)
+_STEPS = const(4)
+_WIRES = const((2, 3, 4))
 
 _FAULTS = (
     (0x04, contract.SENSOR_FAILURE, "voltage on the inputs beyond its limits"),

@@ -9,6 +9,7 @@ import json
 import struct
 
 from .. import contract, modbus  # noqa: TID252 - a board's package has another name
+from ..constant import const  # noqa: TID252 - a board's package has another name
 from . import Sensor, SensorError
 
 KIND = "modbus"
@@ -36,9 +37,9 @@ _TYPES = {
     "f32": (2, ">f"),
 }
 _BITS = ("coil", "discrete")
-_VERSION = 1
-_GONE_AFTER = 3
-_ASK_GONE_EACH = 10
+_VERSION = const(1)
+_GONE_AFTER = const(3)
+_ASK_GONE_EACH = const(10)
 _POINT = (
     "metric",
     "unit",

@@ -1,6 +1,7 @@
 """A flow meter that gives pulses, counted by hardware; the rate is the count over a window."""
 
 from .. import contract  # noqa: TID252 - a board's package has another name
+from ..constant import const  # noqa: TID252 - a board's package has another name
 from . import Sensor, SensorError
 
 KIND = "pulse"
@@ -11,7 +12,7 @@ BUS = "pulse"
 DEFAULTS = {"unit": "m³/h", "decimals": 2, "low": 0, "per_unit": 1, "per": "h", "window_ms": 10000}
 
 _PER_MS = {"s": 1000, "min": 60000, "h": 3600000}
-_MARKS = 16
+_MARKS = const(16)
 
 
 class Driver(Sensor):

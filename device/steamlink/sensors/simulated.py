@@ -7,6 +7,7 @@ chart makes sense; the physics is in the simulator (device/sim), not here.
 import math
 
 from .. import contract  # noqa: TID252 - a board's package has another name
+from ..constant import const  # noqa: TID252 - a board's package has another name
 from . import Sensor
 
 KIND = "simulated"
@@ -47,9 +48,9 @@ _ALL = {
     "burner_state": ("", 0, 0, 15, 5, 0, 0),
     "firing_rate": ("%", 0, 0, 100, 52.0, 42.0, 0.4),
 }
-_SWING_MS = 1260000
-_RIPPLE_MS = 97000
-_PRIME = 65537
+_SWING_MS = const(1260000)
+_RIPPLE_MS = const(97000)
+_PRIME = const(65537)
 _TURN = 2 * math.pi
 
 

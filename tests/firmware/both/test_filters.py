@@ -1,4 +1,4 @@
-"""Median, average, rate gate and persistence."""
+"""Median, average and rate gate."""
 
 import unittest
 
@@ -102,14 +102,3 @@ class TestFilters(unittest.TestCase):
         """A rate of nothing would refuse everything."""
         with self.assertRaises(ValueError):
             filters.RateGate(0)
-
-    def test_persistence_of_broken_condition_starts_anew(self):
-        """Four seconds mean four in a row."""
-        persistence = filters.Persistence(4000)
-
-        got = [
-            persistence.feed(holds, up_ms)
-            for up_ms, holds in ((0, 1), (3999, 1), (4000, 0), (5000, 1), (8999, 1), (9000, 1))
-        ]
-
-        self.assertEqual(got, [False, False, False, False, False, True])

@@ -7,8 +7,9 @@ from device.steamlink import contract, modbus
 from device.steamlink.sensors import SensorError
 from tests.firmware import web
 from tests.firmware.modbus_slave import SILENT, Line, Server, Slave
+from tests.firmware.wires import no_wait
 
-modbus._SILENCE_MS = 0
+modbus.sleep_ms = no_wait
 FRAMINGS = ("rtu", "tcp")
 
 

@@ -6,7 +6,8 @@ import unittest
 from device.steamlink import contract
 from device.steamlink.chain import Chain
 from device.steamlink.sampler import Sampler
-from device.steamlink.sensors import COMMON, Sensor, SensorError
+from device.steamlink.sensors import Sensor, SensorError
+from device.steamlink.sensors._making import COMMON
 from tests.firmware.virtual_time import VirtualTime, settle
 
 

@@ -5,6 +5,7 @@ import unittest
 
 from device.steamlink import contract, sensors
 from device.steamlink.sampler import Sampler
+from device.steamlink.sensors import _making
 from tests.firmware.virtual_time import VirtualTime
 from tests.firmware.wires import Spi
 
@@ -40,7 +41,7 @@ class TestSensors(unittest.TestCase):
     def test_sensors_each_kind_names_itself_and_its_bus(self):
         """The file's name is the kind, and its defaults leave the common keys common."""
         for kind in KINDS:
-            module = sensors._module(kind)
+            module = _making._module(kind)
             self.assertEqual(module.KIND, kind)
             self.assertIsInstance(module.BUS, str)
             self.assertIsInstance(module.DEFAULTS, dict)

@@ -8,9 +8,9 @@ from device.steamlink import contract, modbus, sensors
 from device.steamlink.sensors import SensorError
 from device.steamlink.sensors.modbus import DEFAULTS, Driver
 from tests.firmware.modbus_slave import SILENT, Line, Slave
-from tests.firmware.wires import Out, readings
+from tests.firmware.wires import Out, no_wait, readings
 
-modbus._SILENCE_MS = 0
+modbus.sleep_ms = no_wait
 MAPS = ("burner_controller", "energy_meter", "feedwater_flow")
 
 
