@@ -12,10 +12,10 @@ from device.steamlink.sensors import simulated
 MAPS = Path(sensors.__file__).parents[1] / "maps"
 
 
-@pytest.mark.parametrize("name", sorted(simulated._ALL))
+@pytest.mark.parametrize("name", simulated.names().split(", "))
 def test_simulated_metric_is_one_of_the_catalogue(name):
     """Unit and decimals are the catalogue's, the range lies within it."""
-    unit, decimals, low, high = simulated._ALL[name][:4]
+    _, unit, decimals, low, high = simulated.described(name)[0]
     known = CATALOGUE[name]
 
     assert (unit, decimals) == (known.unit, known.decimals)

@@ -68,7 +68,7 @@ def make(cfg, buses):
     try:
         return _making.make(cfg, buses)
     finally:
-        _forget()
+        forget("_making")
 
 
 def make_all(values, board):
@@ -82,10 +82,10 @@ def make_all(values, board):
     try:
         return _making.make_all(values, board)
     finally:
-        _forget()
+        forget("_making")
 
 
-def _forget():
-    # Making is done once at the start; 5 KB of it would stay for ever.
-    sys.modules.pop(__name__ + "._making", None)
-    globals().pop("_making", None)
+def forget(name):
+    """Give back the memory of a file of this folder that is needed only at the start."""
+    sys.modules.pop(__name__ + "." + name, None)
+    globals().pop(name, None)
