@@ -186,14 +186,14 @@ class Config:
 
     def _read_file(self) -> "bytes | None":
         try:
-            os.stat(self._path)
+            size = os.stat(self._path)[6]
         except OSError:
             return None
-        with open(self._path, "rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
+        # Asked for first: MicroPython would allocate all that `read` may give.
+        if size > _MOST_BYTES:
             raise ValueError("more than {} bytes".format(_MOST_BYTES))
-        return content
+        with open(self._path, "rb") as file:
+            return file.read()
 
 
 def _parsed(content: bytes) -> dict:

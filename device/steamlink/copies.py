@@ -78,10 +78,12 @@ class Copies:
 
     def _read(self, letter: str) -> "tuple[int, dict] | None":
         try:
-            with open(self._base + "." + letter, "rb") as file:
-                content = file.read(_MOST_BYTES + 1)
-            if len(content) > _MOST_BYTES:
+            path = self._base + "." + letter
+            # Asked for first: MicroPython would allocate all that `read` may give.
+            if os.stat(path)[6] > _MOST_BYTES:
                 return None
+            with open(path, "rb") as file:
+                content = file.read()
             checksum, _, body = content.partition(b" ")
             if int(checksum, 16) != binascii.crc32(body):
                 return None
