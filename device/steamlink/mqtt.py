@@ -10,7 +10,6 @@ import gc
 from . import packets, stream
 
 _LAST_ID = 65535
-_GOODBYE_MS = 1000
 _MOST_IN_FLIGHT = 32
 
 
@@ -114,10 +113,10 @@ class Client:
             live.drop()
         raise ConnectionLost(live.fault)
 
-    async def disconnect(self) -> None:
-        """Say goodbye, so that the broker does not publish the will, and close."""
+    async def disconnect(self, timeout_ms: int = 1000) -> None:
+        """Say goodbye, so that the broker does not publish the will, and close when it has."""
         if self._stream is not None and self._stream.fault is None:
-            await self._stream.leave(packets.DISCONNECT, _GOODBYE_MS)
+            await self._stream.leave(packets.DISCONNECT, timeout_ms)
         self.close()
 
     def close(self) -> None:

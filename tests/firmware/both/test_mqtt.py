@@ -810,6 +810,23 @@ class TestEnding(unittest.TestCase):
 
         against(good, test)
 
+    def test_disconnect_from_silent_broker_ends_in_time(self):
+        """A broker that does not close after the goodbye is left after the time-out."""
+
+        async def deaf(session):
+            await session.accept()
+            await session.silence()
+
+        async def test(one, broker):
+            running = asyncio.create_task(failure_of(one.run()))
+            await asyncio.sleep(0.01)
+            began = real_ms()
+            await one.disconnect(30)
+            self.assertTrue(real_ms() - began < 1000)
+            self.assertEqual(str(await running), "disconnected")
+
+        against(deaf, test)
+
     def test_close_says_nothing(self):
         """The socket just ends: the broker then publishes the will."""
 
