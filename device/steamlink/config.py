@@ -4,7 +4,6 @@ import binascii
 import json
 import os
 
-from .codec import _json as canonical
 from .copies import Copies
 
 # As text, because the dicts would take 5 KB of heap for ever.
@@ -139,7 +138,7 @@ class Config:
         self.source = source
         self.trial = "before" in record
         self.values = filled(record.get("values", {}))
-        self.crc = binascii.crc32(canonical(self.values).encode())
+        self.crc = _checksum(self.values, 0)
 
     def _is_good(self, record: dict) -> bool:
         """Whether a copy may be used: a newer firmware may refuse what an older one took."""
@@ -247,3 +246,17 @@ def _masked(value: object) -> object:
     if isinstance(value, list):
         return [_masked(item) for item in value]
     return value
+
+
+def _checksum(value: object, crc: int) -> int:
+    """CRC-32 of a configuration: by sorted names, because MicroPython's dict has no order."""
+    if isinstance(value, dict):
+        for key in sorted(value):
+            crc = _checksum(value[key], binascii.crc32(b"{" + key.encode(), crc))
+        return binascii.crc32(b"}", crc)
+    if isinstance(value, list):
+        for item in value:
+            crc = _checksum(item, binascii.crc32(b"[", crc))
+        return binascii.crc32(b"]", crc)
+    text = '"' + value if isinstance(value, str) else str(value)
+    return binascii.crc32(text.encode(), crc)

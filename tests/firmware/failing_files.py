@@ -4,6 +4,8 @@
 import os
 
 from device.steamlink import copies
+from tests.firmware import cuts
+from tests.firmware.flash import Flash, mounted
 
 
 class PowerCut(BaseException):
@@ -96,3 +98,45 @@ class _Os:
 
     def stat(self, path):
         return os.stat(path)
+
+
+class Littlefs:
+    """The real littlefs on a flash that loses power; `again` gives the cells to a new flash.
+
+    A cut jumps out of littlefs and leaves a file open: its finaliser would write into the next
+    life if that had the same device.
+    """
+
+    folder = "/steamcopies"
+
+    def __init__(self):
+        self._flash = Flash(64, 512)
+        mounted(self._flash, self.folder)
+
+    def cut_at(self, operation):
+        """The power goes at this operation from now."""
+        self._flash.power_on()
+        self._flash.cut_at = operation
+
+    @property
+    def operations(self):
+        """So many since `cut_at`."""
+        return self._flash.operations
+
+    def again(self):
+        """Power off and on."""
+        old = self._flash
+        old.off = True
+        os.umount(self.folder)
+        self._flash = Flash(old.blocks, old.block_bytes)
+        self._flash.memory[:] = old.memory
+        mounted(self._flash, self.folder, fresh=False)
+
+    def close(self):
+        """Away with it."""
+        os.umount(self.folder)
+
+
+def flash():
+    """A flash whose power a test cuts: littlefs on MicroPython, else a folder."""
+    return Littlefs() if cuts.LITTLEFS else cuts.flash(copies)

@@ -4,8 +4,8 @@ import unittest
 
 from device.steamlink.boots import Boots
 from device.steamlink.copies import Copies
-from tests.firmware import scratch
-from tests.firmware.failing_files import FailingFiles, PowerCut
+from tests.firmware import cuts, scratch
+from tests.firmware.failing_files import FailingFiles, PowerCut, flash
 
 
 class TestBoots(unittest.TestCase):
@@ -167,6 +167,39 @@ class TestBoots(unittest.TestCase):
         self.start().ended("x" * 5000)
 
         self.assertEqual(len(self.start().reason), 64)
+
+
+class TestBootsOnFlash(unittest.TestCase):
+    """On the real littlefs where the interpreter has it."""
+
+    def setUp(self):
+        self.flash = flash()
+
+    def tearDown(self):
+        self.flash.close()
+
+    def test_boots_on_flash_cut_at_every_erase_and_program_never_use_a_number_twice(self):
+        """A whole life, begin to end, with the power cut anywhere in it."""
+        used, at, cut = 0, 1, True
+        while cut:
+            self.flash.cut_at(at)
+            boots = Boots(self.flash.folder)
+            try:
+                number = boots.begin("power_on")
+                self.assertTrue(number > used)
+                if boots.saved:
+                    used = number
+                boots.settled()
+                boots.ended("restart")
+                cut = self.flash.operations >= at
+            except (cuts.PowerCut, OSError):
+                cut = True
+            self.flash.again()
+            number = Boots(self.flash.folder).begin("power_on")
+            self.assertTrue(used < number <= used + 2)
+            used = number
+            at += 1
+        self.assertTrue(at > 9)
 
 
 if __name__ == "__main__":

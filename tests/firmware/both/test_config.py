@@ -6,8 +6,8 @@ import unittest
 
 from device.steamlink import config
 from device.steamlink.config import Config
-from tests.firmware import scratch
-from tests.firmware.failing_files import FailingFiles, PowerCut
+from tests.firmware import cuts, scratch
+from tests.firmware.failing_files import FailingFiles, PowerCut, flash
 
 GOOD = '{"site": "matriz", "device": "cal-1", "mqtt": {"host": "broker", "password": "secret"}}'
 
@@ -549,7 +549,45 @@ class TestConfig(unittest.TestCase):
         self.assertEqual(loaded.values["diag_s"], 20)
 
 
-CRC = 3363144795
+class TestConfigOnFlash(unittest.TestCase):
+    """On the real littlefs where the interpreter has it."""
+
+    def setUp(self):
+        self.flash = flash()
+
+    def tearDown(self):
+        self.flash.close()
+
+    def start(self):
+        """The device starts."""
+        loaded = Config(self.flash.folder)
+        loaded.load()
+        return loaded
+
+    def test_config_on_flash_cut_at_every_erase_and_program_of_a_trial_is_never_lost(self):
+        """Patch, boot, confirm; patch, boot, rollback: every state that is found is one of them."""
+        self.start().save(good(diag_s=10))
+        at, cut = 1, True
+        while cut:
+            self.flash.cut_at(at)
+            try:
+                self.start().patch({"diag_s": 20})
+                self.start().confirm()
+                self.start().patch({"diag_s": 30})
+                self.start().rollback()
+                cut = self.flash.operations >= at
+            except (cuts.PowerCut, OSError):
+                cut = True
+            self.flash.again()
+            loaded = self.start()
+            self.assertEqual(loaded.faults, [])
+            self.assertIn(loaded.values["diag_s"], (20, 30) if loaded.trial else (10, 20))
+            loaded.save(good(diag_s=10))
+            at += 1
+        self.assertTrue(at > 12)
+
+
+CRC = 1076656950
 
 if __name__ == "__main__":
     unittest.main()

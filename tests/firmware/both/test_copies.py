@@ -4,8 +4,8 @@ import random
 import unittest
 
 from device.steamlink.copies import Copies
-from tests.firmware import scratch
-from tests.firmware.failing_files import FailingFiles, PowerCut
+from tests.firmware import cuts, scratch
+from tests.firmware.failing_files import FailingFiles, PowerCut, flash
 
 
 class TestCopies(unittest.TestCase):
@@ -167,6 +167,37 @@ class TestCopies(unittest.TestCase):
 
         self.assertEqual(copies.load(lambda values: values["n"] < 2), (1, {"n": 1}))
         self.assertIsNone(copies.load(lambda values: False))
+
+
+class TestCopiesOnFlash(unittest.TestCase):
+    """On the real littlefs where the interpreter has it."""
+
+    def setUp(self):
+        self.flash = flash()
+
+    def tearDown(self):
+        self.flash.close()
+
+    def test_copies_on_flash_cut_at_every_erase_and_program_keep_the_old_or_have_the_new(self):
+        """A torn program of littlefs loses neither copy, and the next save works."""
+        Copies(self.flash.folder, "x").save({"n": 0})
+        at, number, cut = 1, 0, True
+        while cut:
+            self.flash.cut_at(at)
+            try:
+                Copies(self.flash.folder, "x").save({"n": number + 1})
+                cut = self.flash.operations >= at
+            except (cuts.PowerCut, OSError):
+                cut = True
+            self.flash.again()
+            found = Copies(self.flash.folder, "x").load()
+            self.assertIn(found and found[1], ({"n": number}, {"n": number + 1}))
+            if not cut:
+                self.assertEqual(found[1], {"n": number + 1})
+            number = found[1]["n"] + 1
+            Copies(self.flash.folder, "x").save({"n": number})
+            at += 1
+        self.assertTrue(at > 3)
 
 
 if __name__ == "__main__":
