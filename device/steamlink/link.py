@@ -6,7 +6,7 @@ entry leaves the outbox only with its PUBACK.
 
 import asyncio
 
-from . import mqtt, pacing, tls
+from . import mqtt, pacing
 
 WINDOW = 4
 _BACKLOG_WINDOW = WINDOW - 1  # one place is always free for live rows
@@ -170,6 +170,8 @@ class Link:
     def _tls(self, settings):
         if not settings["tls"]:
             return None
+        from . import tls
+
         self.clock.certificate_time()
         return tls.from_file(self._folder + "/" + settings["ca"] if settings["ca"] else None)
 
