@@ -1,4 +1,8 @@
-"""A DS18B20 thermometer on a 1-Wire bus (Maxim DS18B20, rev 042208)."""
+"""A DS18B20 thermometer on a 1-Wire bus (Maxim DS18B20, rev 042208).
+
+Those of one bus convert together. A Raspberry Pi's kernel has them convert one after the other:
+there, give each lead_ms of 850 a sensor, and an every_ms above that.
+"""
 
 import asyncio
 import binascii
@@ -109,19 +113,31 @@ class Driver(Sensor):
 
 
 class _Conversion:
-    """What all thermometers of a bus do at once."""
+    """What all thermometers of a bus do at once.
+
+    It has a task of its own: a sensor that is timed out leaves it running, and joins it in its
+    next turn, instead of piling up conversions on a bus that is slow.
+    """
 
     def __init__(self):
+        self._task = None
         self._done = None
+        self._fault = None
 
     async def run(self, bus, ms):
-        running = self._done
-        if running is not None:
-            await running.wait()
-            return
-        self._done = done = asyncio.Event()
+        if self._done is None:
+            self._done = asyncio.Event()
+            self._task = asyncio.create_task(self._convert(bus, ms, self._done))
+        await self._done.wait()
+        if self._fault is not None:
+            raise OSError(self._fault)
+
+    async def _convert(self, bus, ms, done):
+        self._fault = None
         try:
             await bus.convert(ms)
+        except Exception as fault:  # noqa: BLE001 - told to all who wait
+            self._fault = str(fault)
         finally:
             self._done = None
             done.set()

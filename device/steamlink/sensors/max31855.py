@@ -1,7 +1,7 @@
 """A thermocouple on a MAX31855 (Maxim MAX31855, rev 5), type by the letter of the chip.
 
 The chip takes the thermocouple for a straight line; where that matters (K above 300 °C) give
-calibration points.
+calibration points. Its bus is of SPI mode 0.
 """
 
 from .. import contract  # noqa: TID252 - a board's package has another name

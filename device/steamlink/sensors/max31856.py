@@ -1,4 +1,7 @@
-"""A thermocouple of any type on a MAX31856, linearised by the chip (Maxim MAX31856, rev 0)."""
+"""A thermocouple of any type on a MAX31856, linearised by the chip (Maxim MAX31856, rev 0).
+
+Its bus is of SPI mode 1 or 3: "phase": 1.
+"""
 
 from .. import contract  # noqa: TID252 - a board's package has another name
 from ..constant import const  # noqa: TID252 - a board's package has another name

@@ -1,4 +1,7 @@
-"""A PT100 or PT1000 on a MAX31865 (Maxim MAX31865, rev 3), by IEC 60751."""
+"""A PT100 or PT1000 on a MAX31865 (Maxim MAX31865, rev 3), by IEC 60751.
+
+Its bus is of SPI mode 1 or 3: "phase": 1.
+"""
 
 import math
 

@@ -166,6 +166,29 @@ class TestDs18b20(unittest.TestCase):
         self.assertEqual(asyncio.run(both()), [False, False])
         self.assertEqual(bus.conversions, 1)
 
+    def test_ds18b20_timed_out_joins_the_running_conversion(self):
+        """A slow bus is not asked to convert again while it converts."""
+        bus = Bus(pad(0x0191))
+        thermometer = driver(bus)
+
+        async def work():
+            bus.hold = asyncio.Event()
+            first = asyncio.create_task(thermometer.begin())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            first.cancel()
+            try:  # noqa: SIM105 - MicroPython has no contextlib
+                await first
+            except asyncio.CancelledError:
+                pass
+            second = asyncio.create_task(thermometer.begin())
+            await asyncio.sleep(0)
+            bus.hold.set()
+            await second
+
+        asyncio.run(work())
+        self.assertEqual(bus.conversions, 1)
+
     def test_ds18b20_conversion_that_fails_frees_the_bus(self):
         """The next turn converts anew."""
         bus = Bus(pad(0x0191))
