@@ -11,6 +11,8 @@ try:
 except Exception as fault:  # noqa: BLE001 - a board that does not start is worse than any fault
     print("boot:", repr(fault))
     # The firmware that lies flat is damaged: a slot that is whole may still do.
+    for name in [name for name in sys.modules if name.split(".")[0] == "steamlink"]:
+        del sys.modules[name]
     for name in ("/a", "/b"):
         try:
             os.stat(name + ".ok")
