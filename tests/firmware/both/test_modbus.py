@@ -4,6 +4,7 @@ import asyncio
 import unittest
 
 from device.steamlink import contract, modbus
+from device.steamlink.hal import tcp
 from device.steamlink.sensors import SensorError
 from tests.firmware import web
 from tests.firmware.modbus_slave import SILENT, Line, Server, Slave
@@ -263,6 +264,24 @@ class TestModbus(unittest.TestCase):
                     return cancelled, got
 
             self.assertEqual(run(cancel_and_read()), (True, [7 * 257, 8 * 257]))
+
+    def test_modbus_on_the_boards_tcp_bus_outlives_a_lost_connection(self):
+        """The bus of the boards connects when it is asked, and again after the unit hung up."""
+        unit = slave("tcp")
+
+        async def read():
+            async with Server(unit) as stream:
+                bus = tcp.Tcp({"kind": "tcp", "host": web.HOST, "port": stream.port})
+                asks = master(bus, "tcp", timeout_ms=200)
+                got = [await asks.read(1, "holding", 7, 2)]
+                unit.script = [lambda frame: frame[:5]]
+                got.append(await asks.read(1, "holding", 8, 2))
+                await bus.close()
+                got.append(await asks.read(1, "holding", 9, 2))
+                await bus.close()
+                return got
+
+        self.assertEqual(run(read()), [[n * 257, n * 257 + 257] for n in (7, 8, 9)])
 
     def test_modbus_of_two_sensors_is_asked_one_after_the_other(self):
         """Two questions at once on a line would be noise."""
