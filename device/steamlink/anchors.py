@@ -10,62 +10,63 @@ _RECORD = "<IqB"
 _SIZE = 13
 _CRC = 4
 _ESTIMATED = 4
-MOST = 32
 
 
 class Anchors:
-    """Anchors by boot, in `path`. The first one of a boot stays for ever; `saved` says if all are kept."""
+    """Anchors by boot, in `path`. The first one of a boot stays for ever; `saved` says if all are kept.
+
+    They stay packed: a device that started hundreds of times without a clock has as many.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._known = {}
+        self._records = b""
         self.saved = True
 
     def load(self) -> None:
         """Read the file; one that is damaged or absent gives none."""
-        self._known = {}
         try:
             with open(self._path, "rb") as file:
                 text = file.read()
         except OSError:
             return
-        body = text[_CRC:]
-        if len(text) < _CRC or struct.unpack_from("<I", text)[0] != binascii.crc32(body):
-            return
-        for at in range(0, len(body) - _SIZE + 1, _SIZE):
-            boot, offset_ms, flags = struct.unpack_from(_RECORD, body, at)
-            self._known[boot] = (offset_ms, flags & 3, bool(flags & _ESTIMATED))
+        records = text[_CRC:]
+        if len(text) >= _CRC and struct.unpack_from("<I", text)[0] == binascii.crc32(records):
+            self._records = records
 
     def get(self, boot: int) -> "tuple[int, int, bool] | None":
         """The (offset_ms, ts, estimated) of a boot, or None."""
-        return self._known.get(boot)
+        for at in range(0, len(self._records), _SIZE):
+            known, offset_ms, flags = struct.unpack_from(_RECORD, self._records, at)
+            if known == boot:
+                return offset_ms, flags & 3, bool(flags & _ESTIMATED)
+        return None
 
     def put(self, boot: int, offset_ms: int, ts: int, estimated: bool) -> bool:
         """Remember an anchor, in RAM until `save`; False if the boot has one already."""
-        if boot in self._known:
+        if self.get(boot) is not None:
             return False
-        self._known[boot] = (offset_ms, ts, estimated)
+        flags = ts | (_ESTIMATED if estimated else 0)
+        self._records += struct.pack(_RECORD, boot, offset_ms, flags)
         self.saved = False
         return True
 
     def keep(self, needed) -> int:
         """Forget the boots for which `needed(boot)` is false; returns how many are left."""
-        for boot in list(self._known):
-            if not needed(boot):
-                del self._known[boot]
-        return len(self._known)
+        left = []
+        for at in range(0, len(self._records), _SIZE):
+            record = self._records[at : at + _SIZE]
+            if needed(struct.unpack_from("<I", record)[0]):
+                left.append(record)
+        self._records = b"".join(left)
+        return len(left)
 
     def save(self) -> bool:
         """Write the file anew; False if the flash refuses, and then it is worth trying again."""
-        body = b"".join(
-            [
-                struct.pack(_RECORD, boot, offset_ms, ts | (_ESTIMATED if estimated else 0))
-                for boot, (offset_ms, ts, estimated) in sorted(self._known.items())
-            ]
-        )
         try:
             with open(self._path + ".new", "wb") as file:
-                file.write(struct.pack("<I", binascii.crc32(body)) + body)
+                file.write(struct.pack("<I", binascii.crc32(self._records)))
+                file.write(self._records)
                 settle(file)
             os.rename(self._path + ".new", self._path)
             settle_folder(self._path[: self._path.rfind("/")])

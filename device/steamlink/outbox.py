@@ -46,11 +46,12 @@ class Outbox:
         self._commit_bytes = commit_bytes
         self._spill_ms = spill_ms
         self._ring = Ring(ring_bytes)
+        segment_bytes = _segment_bytes(limit_bytes)
         self._data = SegmentLog(
             folder + "/data",
             limit_bytes=limit_bytes,
             on_lost=self._lost,
-            segment_bytes=_segment_bytes(limit_bytes),
+            segment_bytes=segment_bytes,
             flash_free=flash_free,
         )
         self._events = SegmentLog(
@@ -62,7 +63,9 @@ class Outbox:
             flash_free=flash_free,
             make_room=self._data.drop_oldest,
         )
-        self._times = Times(folder + "/anchors", boot, self._events, self._data)
+        self._times = Times(
+            folder + "/anchors", boot, segment_bytes // 64, self._events, self._data
+        )
         self._losses = []
         self._connected = False
         self._away_since = 0
@@ -100,7 +103,6 @@ class Outbox:
         if kind == "event" and self._may_write(now):
             self._write(self._events, [entry], now)
         if entry.position is not None and not live:
-            self._events.give_back(entry.position, 0)
             return
         self._make_room(entry, now)
         self._keep_rules(now)
@@ -119,10 +121,8 @@ class Outbox:
 
     def _release(self, entry: Entry) -> None:
         """An entry leaves RAM without an acknowledgement."""
-        if entry.position is None:
+        if entry.position is None or not self._events.give_back(entry.position, entry.tries):
             self._lost(entry.boot, entry.seq, entry.seq, 1)
-        else:
-            self._events.give_back(entry.position, entry.tries)
 
     # -- when to write
 
@@ -168,23 +168,28 @@ class Outbox:
 
     def _spill(self, now: int) -> bool:
         """Write what is only in RAM; what is under way stays with its sender, the rest leaves RAM."""
-        waiting = [entry for entry in self._ring.entries if entry.position is None]
+        ring = self._ring
+        for entry in [entry for entry in ring.entries if entry.position is not None]:
+            if entry.flying:
+                ring.remove(entry)
+            else:
+                self._to_backlog(entry)
+        waiting = list(ring.entries)
         for entry in waiting:
             self._date_entry(entry)
         events = [entry for entry in waiting if entry.kind == "event"]
         data = [entry for entry in waiting if entry.kind == "data"]
         done = self._write(self._events, events, now) and self._write(self._data, data, now)
-        for entry in list(self._ring.entries):
-            if entry.position is None:
-                continue
-            if not entry.flying:
-                self._log_of(entry.kind).give_back(entry.position, entry.tries)
-            self._ring.remove(entry)
+        for entry in waiting:
+            if entry.position is not None:
+                ring.remove(entry)
+                if not entry.flying:
+                    self._log_of(entry.kind).give_back(entry.position, entry.tries)
         self._committed_at = now
         return done
 
     def _write(self, log: SegmentLog, entries, now: int) -> bool:
-        """Write entries and count them as handed out; False if the flash took not all."""
+        """Write entries; False if the flash took not all."""
         if not entries:
             return True
         frames = []
@@ -195,8 +200,10 @@ class Outbox:
             frames.append((kind, entry.boot, entry.seq, entry.payload))
         positions = log.write(frames)
         for index, position in enumerate(positions):
-            entries[index].position = position
-            log.hold(position, entries[index].boot, entries[index].seq)
+            entry = entries[index]
+            entry.position = position
+            if entry.flying or entry.tries or (entry.live and entry.kind == "event"):
+                log.hold(position, entry.boot, entry.seq, len(entry.payload))
         done = len(positions) == len(frames)
         self._retry_at = None if done else now + _RETRY_MS
         return done
@@ -318,8 +325,7 @@ class Outbox:
             return None
 
     def _anchor(self, boot: int, kind: str):
-        # Events run ahead of data: they leave a place, so that the older data can always go on.
-        anchor = self._times.of(boot, 1 if kind == "event" else 0)
+        anchor = self._times.of(boot, kind == "event")
         return anchor if anchor is not None and self._kept() else None
 
     # -- what is there

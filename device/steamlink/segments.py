@@ -47,6 +47,7 @@ class SegmentLog:
         self._cursor = (0, 0)
         self._taken = {}  # position -> (boot, seq): handed out, neither acknowledged nor lost
         self._again = []  # (position, tries) of the taken ones that were given back
+        self._ahead = []  # positions that were acknowledged before reading came to them
         self._peeked = None
         self._bad_reads = 0
 
@@ -182,9 +183,15 @@ class SegmentLog:
         self._taken[frame.position] = (frame.boot, frame.seq)
         return frame
 
-    def hold(self, position, boot: int, seq: int) -> None:
-        """Count a frame just written as handed out: it is under way from RAM."""
+    def hold(self, position, boot: int, seq: int, length: int) -> None:
+        """Count a frame just written, `length` bytes of payload, as handed out: it goes from RAM."""
+        segment, offset = self._at_cursor()
+        if segment is None:
+            return  # dropped already
         self._taken[position] = (boot, seq)
+        if position == (segment.number, offset):
+            self._peeked = None
+            self._cursor = after(position, length)
 
     def skip(self) -> None:
         """Give up the frame that `peek` showed; the caller tells that it is lost."""
@@ -207,6 +214,8 @@ class SegmentLog:
         if position not in self._taken:
             return
         del self._taken[position]
+        if position >= self._cursor:
+            self._ahead.append(position)
         for segment in self._segments:
             if segment.number == position[0]:
                 segment.left -= 1
@@ -267,8 +276,9 @@ class SegmentLog:
             if frame is None:
                 self.corrupt += 1
                 self._set_aside()
-            elif frame.position in self._taken:
+            elif frame.position in self._taken or frame.position in self._ahead:
                 self._cursor = after(frame.position, len(frame.payload))
+                self._ahead = [position for position in self._ahead if position >= self._cursor]
             else:
                 return frame
 
@@ -297,6 +307,7 @@ class SegmentLog:
         number = segment.number
         count = segment.left - len([1 for taken in self._taken if taken[0] == number])
         self._cursor = (number + 1, 0)
+        self._ahead = [position for position in self._ahead if position[0] != number]
         segment.sealed = True
         segment.left -= count
         self.unacknowledged -= count
@@ -332,6 +343,7 @@ class SegmentLog:
         self._taken = {p: self._taken[p] for p in self._taken if p[0] != number}
         again = len(self._again)
         self._again = [item for item in self._again if item[0][0] != number]
+        self._ahead = [position for position in self._ahead if position[0] != number]
         flying = taken - len(self._taken) - (again - len(self._again))
         if self._peeked is not None and self._peeked.position[0] == number:
             self._peeked = None
@@ -348,7 +360,7 @@ class SegmentLog:
             for offset, identity in self._files.identities(segment):
                 position = segment.number, offset
                 unread = position >= self._cursor and position not in self._taken
-                if unread or position in again:
+                if (unread and position not in self._ahead) or position in again:
                     lost.append(identity)
         except OSError:
             self.faults += 1
@@ -371,6 +383,7 @@ class SegmentLog:
                 self.faults += 1
                 continue
             self._segments.remove(segment)
+            self._ahead = [p for p in self._ahead if p[0] != segment.number]
 
     def _remove_quietly(self, number: int) -> None:
         try:

@@ -1,17 +1,21 @@
 """When each boot in the store started: anchors that are kept, and estimates for boots without one."""
 
 from . import dating
-from .anchors import MOST, Anchors
+from .anchors import Anchors
 from .frames import UNDATED
 
 
 class Times:
-    """Dates the messages of `boot` and of the earlier ones in `logs`; anchors are kept in `path`."""
+    """Dates the messages of `boot` and of the earlier ones in `logs`; anchors are kept in `path`.
 
-    def __init__(self, path: str, boot: int, *logs) -> None:
+    There are at most `most` anchors; a segment, which goes as a whole, must not hold more boots.
+    """
+
+    def __init__(self, path: str, boot: int, most: int, *logs) -> None:
         self.anchors = Anchors(path)
         self.waiting = False  # a message of this boot was put before its time was known
         self._boot = boot
+        self._most = most
         self._logs = logs
         self._next_start = None  # (boot, offset) that the last estimate also gave
         self._stuck = False  # nothing can be estimated before something new is known
@@ -40,11 +44,14 @@ class Times:
         self.anchors.keep(self._needed)
         return self.anchors.save()
 
-    def of(self, boot: int, reserve: int) -> "tuple[int, int, bool] | None":
-        """The anchor of a boot, estimated if need be, that leaves room for `reserve` others."""
+    def of(self, boot: int, early: bool) -> "tuple[int, int, bool] | None":
+        """The anchor of a boot, estimated if need be; `early` for messages that run ahead.
+
+        Those leave three quarters of the places, so that the oldest messages can always go on.
+        """
         anchor = self.anchors.get(boot)
         if anchor is None and not self._stuck and boot != self._boot:
-            if self.anchors.keep(self._needed) >= MOST - reserve:
+            if self.anchors.keep(self._needed) >= (self._most // 4 if early else self._most):
                 return None
             found = self._estimated(boot)
             if found is None:

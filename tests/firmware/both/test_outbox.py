@@ -1,0 +1,745 @@
+"""The outbox: what waits for its acknowledgement, on both interpreters."""
+
+import json
+import os
+import random
+import unittest
+
+from device.steamlink import codec
+from device.steamlink.outbox import Outbox
+from tests.firmware import trees
+
+START = 1790000000000
+LIMIT = 131072
+
+
+class Device:
+    """One device over several boots: numbers messages and puts them, as the session does."""
+
+    def __init__(self, folder, **bounds):
+        self.folder = folder
+        self.bounds = bounds
+        self.bounds.setdefault("limit_bytes", LIMIT)
+        self.boot = 0
+        self.now = 0
+        self.start()
+
+    def start(self, after_ms=0):
+        """A boot: the uptime begins anew."""
+        self.boot += 1
+        self.now = after_ms
+        self.seq = 0
+        self.offset = None
+        self.box = Outbox(self.folder, boot=self.boot, up_ms=lambda: self.now, **self.bounds)
+        self.box.open()
+        return self.box
+
+    def sync(self, start_utc_ms):
+        """The clock is set."""
+        self.offset = start_utc_ms
+        self.box.set_anchor(self.boot, start_utc_ms)
+
+    def wait(self, seconds):
+        """Time passes, with the tick of each second."""
+        for _ in range(seconds):
+            self.now += 1000
+            self.box.tick()
+
+    def data(self, live=False, size=0, age_ms=0):
+        """One message of one row, `size` bytes longer than it needs to be."""
+        self.seq += 1
+        up_ms = max(0, self.now - age_ms)
+        payload = codec.encode_data(
+            boot=self.boot,
+            seq=self.seq,
+            up_ms=up_ms,
+            utc_ms=0 if self.offset is None else up_ms + self.offset,
+            clock=1,
+            metrics=["level"],
+            rows=[[0, 1.5]],
+        )
+        payload = payload[:-1] + b" " * size + payload[-1:]
+        self.box.put("data", self.seq, payload, self.offset is not None, live)
+        return self.seq
+
+    def event(self, live=False):
+        """One event."""
+        self.seq += 1
+        payload = codec.encode_event(
+            boot=self.boot,
+            seq=self.seq,
+            up_ms=self.now,
+            utc_ms=0 if self.offset is None else self.now + self.offset,
+            event="alarm_edge",
+            details={"n": self.seq},
+        )
+        self.box.put("event", self.seq, payload, self.offset is not None, live)
+        return self.seq
+
+    def sent(self, acknowledge=True):
+        """Everything of the backlog that comes now, as entries."""
+        entries = []
+        while True:
+            entry = self.box.next_backlog()
+            if entry is None:
+                return entries
+            entries.append(entry)
+            if acknowledge:
+                self.box.acknowledge(entry)
+
+    def files(self):
+        """How many segments of data there are."""
+        return len(os.listdir(self.folder + "/data"))
+
+
+def ids(entries):
+    """The identities of entries."""
+    return [(entry.boot, entry.seq) for entry in entries]
+
+
+def utc(entry):
+    """The time in the payload of an entry."""
+    return json.loads(entry.payload)["t"]
+
+
+class OutboxCase(unittest.TestCase):
+    """A device with a folder of its own."""
+
+    def setUp(self):
+        self.folder = trees.new("outbox")
+        self.device = Device(self.folder)
+
+    def tearDown(self):
+        trees.remove(self.folder)
+
+
+class TestOutbox(OutboxCase):
+    """RAM while online, flash otherwise, nothing lost on the way."""
+
+    def test_outbox_online_writes_no_data_to_flash(self):
+        """Live rows leave RAM with their acknowledgement; flash is not touched."""
+        device = self.device
+        device.sync(START)
+        device.box.connected(True)
+        for _ in range(200):
+            device.data(live=True)
+            device.wait(2)
+            entry = device.box.next_live()
+            self.assertEqual((entry.kind, entry.live, entry.seq), ("data", True, device.seq))
+            self.assertIsNone(device.box.next_live())
+            device.box.acknowledge(entry)
+        self.assertEqual((device.files(), device.box.backlog, device.box.drops), (0, 0, 0))
+        self.assertIsNone(device.box.oldest())
+
+    def test_outbox_offline_spills_after_the_time(self):
+        """Nothing is written for 30 s; then all is, and after a restart all is there."""
+        device = self.device
+        device.sync(START)
+        device.box.connected(True)
+        device.box.connected(False)
+        for _ in range(5):
+            device.data()
+        device.wait(29)
+        self.assertEqual(device.files(), 0)
+        device.wait(1)
+        self.assertEqual((device.files(), device.box.backlog), (1, 5))
+
+        device.start()
+
+        self.assertEqual(device.box.backlog, 5)
+        self.assertEqual(ids(device.sent()), [(1, seq) for seq in range(1, 6)])
+
+    def test_outbox_killed_at_any_second_has_lost_only_the_last_minute(self):
+        """Rows of 60 s ago are in flash at any time, offline or on a link that does not answer."""
+        random.seed(5)
+        for case in range(12):
+            device = Device(trees.new("outbox"), limit_bytes=1 << 20)
+            device.sync(START)
+            device.box.connected(case % 2 == 0)
+            made = []
+            for _ in range(random.randrange(100, 600)):
+                device.wait(1)
+                if random.randrange(6) == 0:
+                    age_ms = 0 if case % 2 == 0 else random.randrange(6000)
+                    device.data(live=case % 2 == 0, age_ms=age_ms)
+                    made.append((device.now - age_ms, device.seq))
+            killed_at = device.now
+            device.start()
+            kept = set(ids(device.sent()))
+            for row_ms, seq in made:
+                if row_ms <= killed_at - 60000:
+                    self.assertIn((1, seq), kept)
+            trees.remove(device.folder)
+
+    def test_outbox_commits_offline_once_a_minute(self):
+        """Slow rows do not wear the flash: a minute passes between two writes."""
+        device = self.device
+        device.sync(START)
+        device.wait(31)
+        written = []
+        path = self.folder + "/data/00000000"
+        size = 0
+        for second in range(600):
+            if second % 6 == 0:
+                device.data()
+            device.wait(1)
+            now = os.stat(path)[6] if device.files() else 0
+            if now != size:
+                size = now
+                written.append(second)
+        self.assertTrue(9 <= len(written) <= 12)
+
+    def test_outbox_commits_when_enough_bytes_wait(self):
+        """Fast rows are written in pieces of some 4 KiB."""
+        device = self.device
+        device.sync(START)
+        device.wait(31)
+        device.data()
+        for _ in range(6):
+            device.data(size=1000)
+        self.assertEqual(device.files(), 1)
+        self.assertTrue(device.box.backlog == 7)
+
+    def test_outbox_ring_that_fills_while_online_spills(self):
+        """A link that is up but slow does not cost a message."""
+        device = self.device
+        device.sync(START)
+        device.box.connected(True)
+        for _ in range(40):
+            device.data(live=True, size=800)
+        self.assertTrue(device.files() > 0)
+        self.assertEqual(device.box.drops, 0)
+        seen = ids(device.sent())
+        while True:
+            entry = device.box.next_live()
+            if entry is None:
+                break
+            seen.append((entry.boot, entry.seq))
+            device.box.acknowledge(entry)
+        self.assertEqual(sorted(seen), [(1, seq) for seq in range(1, 41)])
+
+    def test_outbox_spilling_what_is_under_way_still_takes_its_acknowledgement(self):
+        """A live entry that went into flash meanwhile is done with its PUBACK, and not sent again."""
+        device = self.device
+        device.sync(START)
+        device.box.connected(True)
+        device.data(live=True)
+        device.data(live=True)
+        entry = device.box.next_live()
+        device.box.flush()
+        self.assertEqual(ids(device.sent()), [(1, 2)])
+
+        device.box.acknowledge(entry)
+
+        self.assertEqual((device.box.backlog, device.files(), device.box.oldest()), (0, 0, None))
+
+    def test_outbox_flush_keeps_all_over_a_planned_restart(self):
+        """Also what was under way comes again."""
+        device = self.device
+        device.sync(START)
+        device.box.connected(True)
+        for _ in range(5):
+            device.data(live=True)
+        device.box.next_live()
+        self.assertTrue(device.box.flush())
+        device.start()
+        self.assertEqual(ids(device.sent()), [(1, seq) for seq in range(1, 6)])
+
+    def test_outbox_given_back_becomes_backlog_with_its_tries(self):
+        """After a lost connection what was live is hist, oldest first, tries kept."""
+        device = self.device
+        device.sync(START)
+        device.box.connected(True)
+        for _ in range(4):
+            device.data(live=True)
+        flying = [device.box.next_live() for _ in range(3)]
+        for entry in flying:
+            entry.tries += 1
+        device.box.acknowledge(flying[1])
+
+        device.box.give_back([flying[0], flying[2]])
+        device.box.connected(False)
+
+        self.assertIsNone(device.box.next_live())
+        self.assertEqual(device.box.backlog, 3)
+        again = device.sent()
+        self.assertEqual(ids(again), [(1, 1), (1, 3), (1, 4)])
+        self.assertEqual([entry.tries for entry in again], [1, 1, 0])
+        self.assertEqual([entry.live for entry in again], [False] * 3)
+
+    def test_outbox_given_back_from_flash_comes_first_with_the_same_bytes(self):
+        """What was sent and not acknowledged comes again before the rest."""
+        device = self.device
+        device.sync(START)
+        for _ in range(10):
+            device.data()
+        device.box.flush()
+        flying = [device.box.next_backlog() for _ in range(4)]
+        for entry in flying:
+            entry.tries += 1
+        device.box.acknowledge(flying[0])
+        device.box.give_back(flying[1:])
+        self.assertEqual(device.box.oldest(), (1, 2))
+        again = device.sent()
+        self.assertEqual(ids(again), [(1, seq) for seq in range(2, 11)])
+        self.assertEqual([e.payload for e in again[:3]], [e.payload for e in flying[1:]])
+        self.assertEqual([entry.tries for entry in again], [1, 1, 1] + [0] * 6)
+
+    def test_outbox_acknowledged_twice_counts_once(self):
+        """A late or doubled PUBACK changes nothing."""
+        device = self.device
+        device.sync(START)
+        device.data()
+        device.data()
+        device.box.flush()
+        entry = device.box.next_backlog()
+        device.box.acknowledge(entry)
+        device.box.acknowledge(entry)
+        device.box.give_back([entry])
+        self.assertEqual(device.box.backlog, 1)
+
+    def test_outbox_events_are_in_flash_at_once(self):
+        """An event outlasts a kill right after it was put; events come before data."""
+        device = self.device
+        device.sync(START)
+        device.data()
+        device.box.flush()
+        device.event()
+        device.event(live=True)
+        device.start()
+        entries = device.sent()
+        self.assertEqual(ids(entries), [(1, 2), (1, 3), (1, 1)])
+        self.assertEqual([entry.kind for entry in entries], ["event", "event", "data"])
+
+    def test_outbox_live_event_goes_out_live_and_once(self):
+        """It is in flash and in RAM, and goes out of RAM; the acknowledgement ends both."""
+        device = self.device
+        device.sync(START)
+        device.box.connected(True)
+        device.event(live=True)
+        self.assertEqual(device.box.backlog, 0)
+        self.assertIsNone(device.box.next_backlog())
+        entry = device.box.next_live()
+        self.assertEqual((entry.kind, entry.seq), ("event", 1))
+        device.box.acknowledge(entry)
+        self.assertEqual((device.sent(), device.box.backlog), ([], 0))
+        self.assertEqual(os.listdir(self.folder + "/events"), [])
+
+    def test_outbox_live_event_that_was_not_sent_is_backlog_after_the_link(self):
+        """When the link goes it is read from flash again."""
+        device = self.device
+        device.sync(START)
+        device.box.connected(True)
+        device.event(live=True)
+        device.event(live=True)
+        entry = device.box.next_live()
+        entry.tries = 1
+        device.box.give_back([entry])
+        device.box.connected(False)
+        self.assertEqual(device.box.backlog, 2)
+        self.assertEqual(ids(device.sent()), [(1, 1), (1, 2)])
+
+    def test_outbox_data_never_pushes_events_out(self):
+        """The logs are apart: data that is dropped costs no event."""
+        device = self.device
+        device.sync(START)
+        for _ in range(20):
+            device.event()
+        for _ in range(400):
+            device.data(size=900)
+            device.wait(1)
+        self.assertTrue(device.box.drops > 0)
+        entries = device.sent()
+        self.assertEqual([e.seq for e in entries if e.kind == "event"], list(range(1, 21)))
+
+    def test_outbox_full_drops_the_oldest_and_tells(self):
+        """Each message is either still there or told as lost."""
+        device = self.device
+        device.sync(START)
+        for _ in range(500):
+            device.data(size=900)
+            device.wait(1)
+        device.box.flush()
+        losses = device.box.take_losses()
+        seqs = [seq for _, seq in ids(device.sent())]
+        self.assertEqual(losses, [(1, 1, seqs[0] - 1, seqs[0] - 1)])
+        self.assertEqual(seqs, list(range(seqs[0], 501)))
+        self.assertEqual((device.box.drops, device.box.take_losses()), (seqs[0] - 1, []))
+
+    def test_outbox_dropping_what_is_under_way_keeps_it_in_ram(self):
+        """A segment that goes while its frames fly costs them nothing."""
+        device = self.device
+        device.sync(START)
+        for _ in range(100):
+            device.data(size=900)
+            device.wait(1)
+        device.box.flush()
+        flying = [device.box.next_backlog() for _ in range(4)]
+        for _ in range(300):
+            device.data(size=900)
+            device.wait(1)
+        device.box.acknowledge(flying[0])
+        device.box.give_back(flying[1:])
+        device.box.flush()
+        lost = sum([loss[3] for loss in device.box.take_losses()])
+        seqs = sorted([seq for _, seq in ids(device.sent())])
+        self.assertEqual(seqs[:3], [2, 3, 4])
+        self.assertEqual(len(seqs) + lost, 399)
+
+    def test_outbox_message_too_long_is_lost_and_told(self):
+        """What no frame can hold does not stop the rest."""
+        self.device.box.put("data", 1, b"x" * 70000, True, False)
+        self.assertEqual(self.device.box.take_losses(), [(1, 1, 1, 1)])
+
+    def test_outbox_without_flash_keeps_the_newest_in_ram(self):
+        """The ring is bounded; what does not fit is told, the faults are counted."""
+        device = Device("/nowhere")
+        device.sync(START)
+        for _ in range(100):
+            device.data(size=900)
+            device.wait(1)
+        device.event()
+        box = device.box
+        lost = sum([loss[3] for loss in box.take_losses()])
+        entries = device.sent()
+        self.assertTrue(len(entries) > 10)
+        self.assertEqual(len(entries) + lost, 101)
+        self.assertEqual(entries[-1].kind, "event")
+        self.assertTrue(0 < box.faults < 60)
+
+    def test_outbox_flash_that_comes_back_is_used_again(self):
+        """What waited in RAM is written once the flash takes it."""
+        path = self.folder + "/later"
+        device = Device(path)
+        device.sync(START)
+        device.event()
+        for _ in range(5):
+            device.data()
+        device.wait(60)
+        os.mkdir(path)
+        device.wait(30)
+        device.start()
+        self.assertEqual(len(device.sent()), 6)
+
+    def test_outbox_oldest_is_the_lowest_anywhere(self):
+        """RAM, flash and what is under way count."""
+        device = self.device
+        device.sync(START)
+        device.data()
+        device.box.flush()
+        device.event()
+        device.data()
+        self.assertEqual(device.box.oldest(), (1, 1))
+        entry = None
+        for expected in ((1, 1), (1, 2), (1, 3), None):
+            self.assertEqual(device.box.oldest(), expected)
+            for entry in [device.box.next_backlog() for _ in range(3)]:
+                if entry is not None and (entry.boot, entry.seq) == expected:
+                    device.box.acknowledge(entry)
+                elif entry is not None:
+                    device.box.give_back([entry])
+
+
+class TestOutboxTimes(OutboxCase):
+    """What was made without a clock gets one time, the same for ever."""
+
+    def undated_boot(self, messages, seconds=60):
+        """A boot that never knows the time."""
+        self.device.start()
+        for index in range(messages):
+            self.device.wait(seconds)
+            if index % 3 == 2:
+                self.device.event()
+            else:
+                self.device.data()
+        self.device.box.flush()
+
+    def test_outbox_undated_waits_for_the_clock(self):
+        """Nothing without a time goes out, live or not; then all of it does, dated."""
+        device = self.device
+        device.box.connected(True)
+        device.wait(1)
+        device.data(live=True)
+        device.event(live=True)
+        device.data()
+        self.assertIsNone(device.box.next_live())
+        self.assertEqual(device.sent(), [])
+
+        device.sync(START)
+
+        live = [device.box.next_live(), device.box.next_live()]
+        self.assertEqual([utc(entry) for entry in live], [START + 1000] * 2)
+        self.assertEqual([utc(entry) for entry in device.sent()], [START + 1000])
+
+    def test_outbox_undated_in_flash_is_dated_by_the_kept_anchor(self):
+        """The anchor outlasts the boot: what it dated keeps its bytes after restarts."""
+        device = self.device
+        for _ in range(6):
+            device.wait(10)
+            device.data()
+        device.box.flush()
+        device.sync(START)
+        first = [entry.payload for entry in device.sent(acknowledge=False)]
+        for start_utc_ms in (START + 900000, START + 1900000):
+            device.start()
+            device.sync(start_utc_ms)
+            self.assertEqual([entry.payload for entry in device.sent(acknowledge=False)], first)
+        self.assertEqual(json.loads(first[0])["t"], START + 10000)
+
+    def test_outbox_anchor_set_before_anything_is_sent_is_kept(self):
+        """A kill right after the clock was set does not lose the time of what is in flash."""
+        device = self.device
+        device.wait(10)
+        device.data()
+        device.box.flush()
+        device.sync(START)
+        device.start()
+        device.sync(START + 700000)
+        self.assertEqual([utc(entry) for entry in device.sent()], [START + 10000])
+
+    def test_outbox_second_anchor_of_a_boot_is_ignored(self):
+        """The first one counts for ever."""
+        device = self.device
+        device.wait(10)
+        device.data()
+        device.box.flush()
+        device.sync(START)
+        device.box.set_anchor(1, START + 5000)
+        self.assertEqual([utc(entry) for entry in device.sent()], [START + 10000])
+
+    def test_outbox_learns_the_start_from_a_dated_message(self):
+        """A boot whose rows have a time dates those that it made before."""
+        device = self.device
+        device.wait(10)
+        device.data()
+        device.box.flush()
+        device.offset = START
+        device.data()
+        self.assertEqual([utc(entry) for entry in device.sent()], [START + 10000] * 2)
+
+    def test_outbox_boots_without_clock_end_right_before_the_next(self):
+        """Earlier boots follow each other without overlap, and their readings are uncertain."""
+        for _ in range(3):
+            self.undated_boot(5)
+        device = self.device
+        device.start()
+        device.sync(START)
+
+        entries = device.sent()
+
+        by_id = sorted([(entry.boot, entry.seq, utc(entry)) for entry in entries])
+        times = [item[2] for item in by_id]
+        self.assertEqual(len(times), 15)
+        self.assertEqual(times, sorted(times))
+        self.assertEqual(by_id[-1][2], START - 1)
+        self.assertEqual(by_id[9][2], START - 1 - 300000 - 1)
+        for entry in entries:
+            if entry.kind == "data":
+                self.assertEqual(json.loads(entry.payload)["q"], {"0,0": 64})
+
+    def test_outbox_estimates_stay_when_draining_stops_and_restarts(self):
+        """Handed out under an estimate: the same bytes after any number of restarts."""
+        random.seed(8)
+        for _ in range(4):
+            self.undated_boot(6)
+        device = self.device
+        seen = {}
+        start_utc_ms = START
+        for turn in range(40):
+            device.start()
+            start_utc_ms += 10000000
+            device.sync(start_utc_ms)
+            entries = []
+            for _ in range(random.randrange(1, 7) if turn < 38 else 24):
+                entry = device.box.next_backlog()
+                if entry is None:
+                    break
+                entries.append(entry)
+                identity = (entry.boot, entry.seq)
+                self.assertEqual(seen.setdefault(identity, entry.payload), entry.payload)
+            for entry in entries:
+                if random.randrange(2) or turn == 38:
+                    device.box.acknowledge(entry)
+        self.assertEqual(len(seen), 24)
+
+    def test_outbox_dated_boot_in_between_dates_the_one_before(self):
+        """A later boot with a clock is enough, also when this one has none."""
+        self.undated_boot(2)
+        device = self.device
+        device.start()
+        device.offset = START
+        device.wait(5)
+        device.data()
+        device.box.flush()
+        device.start()
+
+        entries = device.sent()
+
+        self.assertEqual(ids(entries), [(2, 1), (2, 2), (3, 1)])
+        self.assertEqual(utc(entries[1]), START - 1)
+
+    def test_outbox_undatable_does_not_hold_up_dated_events(self):
+        """Without any clock nothing is made up."""
+        self.undated_boot(3)
+        self.device.start()
+        self.assertEqual(self.device.sent(), [])
+        self.assertEqual(self.device.box.backlog, 3)
+
+    def test_outbox_of_hundreds_of_boots_keeps_few_anchors(self):
+        """A boot loop without a clock: all is sent in order, the anchors stay few."""
+        device = self.device
+        for _ in range(150):
+            device.start()
+            device.wait(3)
+            device.event()
+            device.data()
+            device.box.flush()
+        device.start()
+        device.sync(START)
+        largest = 0
+        entries = []
+        while True:
+            entry = device.box.next_backlog()
+            if entry is None:
+                break
+            entries.append((entry.boot, entry.seq, utc(entry)))
+            device.box.acknowledge(entry)
+            largest = max(largest, len(device.box._times.anchors._records) // 13)
+        self.assertEqual(len(entries), 300)
+        self.assertTrue(largest <= 256)
+        times = [item[2] for item in sorted(entries)]
+        self.assertEqual(times, sorted(times))
+
+    def test_outbox_damaged_anchors_are_estimated_anew(self):
+        """A broken file of anchors stops nothing."""
+        device = self.device
+        device.wait(10)
+        device.data()
+        device.box.flush()
+        device.sync(START)
+        with open(self.folder + "/anchors", "wb") as file:
+            file.write(b"garbage")
+        device.start()
+        device.sync(START + 800000)
+        self.assertEqual([utc(entry) for entry in device.sent()], [START + 799999])
+
+
+class Ledger:
+    """Uses a device in random order, and writes down what must come and what did."""
+
+    def __init__(self, case, device):
+        self.case = case
+        self.device = device
+        self.start_utc_ms = START
+        self.seen = {}  # identity -> bytes on the wire
+        self.made = set()
+        self.done = set()
+        self.flying = []
+        self.up = False
+
+    def step(self):
+        """One random thing happens."""
+        dice = random.randrange(1000)
+        for chance, happens in (
+            (300, self.put_data),
+            (330, self.put_event),
+            (500, self.wait),
+            (700, self.send),
+            (900, self.acknowledge),
+            (950, self.change_link),
+            (970, self.sync),
+            (975, self.device.box.flush),
+            (980, self.kill),
+        ):
+            if dice < chance:
+                happens()
+                break
+        left = self.made - self.done
+        self.case.assertEqual(self.device.box.oldest(), min(left) if left else None)
+
+    def put_data(self):
+        self.device.data(live=self.up, size=random.choice((0, 300)))
+        self.made.add((self.device.boot, self.device.seq))
+
+    def put_event(self):
+        self.device.event(live=bool(random.randrange(2)))
+        self.made.add((self.device.boot, self.device.seq))
+
+    def wait(self):
+        self.device.wait(random.randrange(1, 20))
+
+    def send(self):
+        if self.up and len(self.flying) < 4:
+            entry = self.device.box.next_live() or self.device.box.next_backlog()
+            if entry is not None:
+                entry.tries += 1
+                self.look_at(entry)
+                self.flying.append(entry)
+
+    def look_at(self, entry):
+        """It did not come before, or it has the same bytes."""
+        identity = (entry.boot, entry.seq)
+        self.case.assertFalse(identity in self.done)
+        self.case.assertFalse(identity in ids(self.flying))
+        self.case.assertTrue(utc(entry) > 0)
+        self.case.assertEqual(self.seen.setdefault(identity, entry.payload), entry.payload)
+
+    def acknowledge(self):
+        if self.flying:
+            entry = self.flying.pop(random.randrange(len(self.flying)))
+            self.device.box.acknowledge(entry)
+            self.done.add((entry.boot, entry.seq))
+
+    def change_link(self):
+        if self.up:
+            self.device.box.give_back(self.flying)
+            self.flying = []
+        self.up = not self.up
+        self.device.box.connected(self.up)
+
+    def sync(self):
+        if self.device.offset is None:
+            self.start_utc_ms += 100000000
+            self.device.sync(self.start_utc_ms)
+
+    def kill(self):
+        """RAM is gone; of segments that were not acknowledged as a whole all frames come again."""
+        device = self.device
+        only_in_ram = [e for e in device.box._ring.entries if e.position is None]
+        self.made -= set(ids(only_in_ram))
+        self.start_utc_ms += device.now
+        box = device.start(random.randrange(1000))
+        for log in (box._data, box._events):
+            self.done -= {(frame.boot, frame.seq) for frame in log.walk()}
+        self.flying = []
+        self.up = False
+
+    def finish(self):
+        """The link and the clock are there until all is sent."""
+        box = self.device.box
+        box.give_back(self.flying)
+        self.flying = []
+        self.sync()
+        while True:
+            entry = box.next_live() or box.next_backlog()
+            if entry is None:
+                break
+            self.look_at(entry)
+            box.acknowledge(entry)
+            self.done.add((entry.boot, entry.seq))
+        self.case.assertEqual(self.made, self.done)
+        self.case.assertEqual((box.backlog, box.drops, box.faults, box.corrupt), (0, 0, 0, 0))
+
+
+class TestOutboxAtRandom(OutboxCase):
+    """Anything in any order beside a plain ledger."""
+
+    def test_outbox_in_random_use_loses_and_changes_nothing(self):
+        """Boots, clocks, links, kills: what was committed comes, each with one set of bytes."""
+        random.seed(77)
+        self.device.bounds["limit_bytes"] = 1 << 20
+        self.device.start()
+        ledger = Ledger(self, self.device)
+        for _ in range(3000):
+            ledger.step()
+        ledger.finish()
