@@ -54,7 +54,8 @@ class OneWire:
         try:
             with open(path, encoding="ascii") as file:
                 words = file.read().split()
-            return bytes(int(word, 16) for word in words[:_BYTES])
+            pad = bytes(int(word, 16) for word in words[:_BYTES])
+            return pad if len(pad) == _BYTES else None
         except (OSError, ValueError):
             return None
 
