@@ -42,15 +42,17 @@ class DeviceLine(Protocol):
 class Commander:
     """Commands one device over a line; the device refuses what reaches it too late."""
 
-    def __init__(self, device: str, line: DeviceLine, clock: Clock) -> None:
+    def __init__(
+        self, device: str, line: DeviceLine, clock: Clock, wait_s: float = ANSWER_WITHIN_S
+    ) -> None:
         self.device = device
         self._line = line
         self._clock = clock
+        self._wait_s = wait_s
 
-    def do(
-        self, op: str, args: Mapping[str, Any] | None = None, wait_s: float = ANSWER_WITHIN_S
-    ) -> dict[str, Any]:
+    def do(self, op: str, args: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What came of a command; raises NoAnswer, CommandRefused or BrokerError."""
+        wait_s = self._wait_s
         expires = self._clock() + timedelta(seconds=wait_s) + _LIFE_AFTER_WAITING
         body = {"v": 1, "id": uuid4().hex, "op": op, "exp": to_us(expires) // 1000}
         try:

@@ -10,7 +10,7 @@ import msgspec
 
 from bridge.broker import BrokerRefused, BrokerUnavailable
 from bridge.clock import utc_now
-from bridge.device_commands import Commander, DeviceLine, ack_of
+from bridge.device_commands import ANSWER_WITHIN_S, Commander, DeviceLine, ack_of
 from bridge.messages import Ack, Cmd
 from bridge.plant import Device, load_plant
 from bridge.plant_edit import PlantEditFault
@@ -36,10 +36,10 @@ def registered(settings: Settings, name: str) -> Device:
     return devices[name]
 
 
-def commander_of(settings: Settings, name: str) -> Commander:
+def commander_of(settings: Settings, name: str, wait_s: float = ANSWER_WITHIN_S) -> Commander:
     """What commands a registered device; raises PlantEditFault, SettingsError or MissingSecret."""
     device = registered(settings, name)
-    return Commander(name, _line_to(settings, device), utc_now)
+    return Commander(name, _line_to(settings, device), utc_now, wait_s)
 
 
 def _line_to(settings: Settings, device: Device) -> DeviceLine:

@@ -22,7 +22,7 @@ CA_NAME = "ca.der"
 """How the plant's CA is called in a board's folder."""
 
 _KITS = Path(__file__).resolve().parents[1] / "device"
-_SIMULATED: Mapping[str, Any] = {"buses": {}, "sensors": [{"kind": "simulated"}], "limits": []}
+_SIMULATED: dict[str, Any] = {"buses": {}, "sensors": [{"kind": "simulated"}], "limits": []}
 _WITH_RADIO = ("esp32", "pico_w")
 _BOOTS_SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 _MODULUS_DIGITS = 512
@@ -56,8 +56,9 @@ def config_of(
     side, wifi = settings.devices, wifi or Wifi()
     if wifi.ssid and board not in _WITH_RADIO:
         raise DeviceFault(f"a {board} has its network from its system: no --wifi-ssid for it")
-    kit = _SIMULATED if simulated else _kit(board)
+    kit = _kit(board) | (_SIMULATED if simulated else {})
     values = {
+        **kit,
         "v": 1,
         "site": device.site,
         "device": device.name,
@@ -74,7 +75,6 @@ def config_of(
         },
         "ntp": side.ntp,
         "ota": {"key": _modulus(settings)},
-        **{part: kit[part] for part in ("buses", "sensors", "limits") if part in kit},
     }
     if board in _WITH_RADIO:
         named = {"ssid": wifi.ssid, "password": wifi.password}
@@ -150,13 +150,13 @@ def _validate(values: Mapping[str, Any]) -> None:
         raise DeviceFault("the configuration is wrong:\n  " + "\n  ".join(map(str, faults)))
 
 
-def _kit(board: str) -> Mapping[str, Any]:
-    """The sensors of a board's reference kit; a simulated one where it has none."""
+def _kit(board: str) -> dict[str, Any]:
+    """The sensors and settings of a board's reference kit; a simulated sensor where it has none."""
     path = _KITS / board / "kit.json"
     if not path.exists():
         return _SIMULATED
-    kit = json.loads(path.read_text(encoding="utf-8"))
-    return kit if isinstance(kit, dict) else _SIMULATED
+    kit: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return kit
 
 
 def _host(settings: Settings, board: str) -> str:

@@ -70,10 +70,10 @@ class Rotation:
         its two the account has, a connection tells: after one the device has kept the other, or
         is on the first, so that the second may be replaced.
         """
-        if not self._waits(self._commander.do("get_config")):
+        if not self._waits(self._look("get_config")):
             return
         self._told("it has not used the password of the last rotation yet: it restarts first")
-        boot = _boot(self._commander.do("identify"))
+        boot = _boot(self._look("identify"))
         self._commander.do("restart")
         deadline = self._monotonic() + _BACK_WITHIN_S
         while self._monotonic() < deadline:
@@ -90,13 +90,20 @@ class Rotation:
         self._commander.do("patch_config", {"mqtt": {"password_next": password}})
         deadline = self._monotonic() + _KEPT_WITHIN_S
         while self._monotonic() < deadline:
-            answer = self._commander.do("get_config")
+            answer = self._look("get_config")
             if answer.get("trial") is False and self._waits(answer):
                 return
             self._sleep(1.0)
         raise CommandRefused(
             f"{self._commander.device} took the new password on trial and did not keep it"
         )
+
+    def _look(self, op: str) -> dict[str, Any]:
+        """What a command says that changes nothing; asked twice, for a device that was cut off."""
+        try:
+            return self._commander.do(op)
+        except NoAnswer:
+            return self._commander.do(op)
 
     def _waits(self, answer: Mapping[str, Any]) -> bool:
         """Whether the device holds a next password; raises CommandRefused where it does not say."""

@@ -31,7 +31,7 @@ def send(
     online with it goes back.
     """
     settings = settings_at(config)
-    answer = commander_of(settings, device).do(op, _arguments(op, args), wait)
+    answer = commander_of(settings, device, wait).do(op, _arguments(op, args))
     text = msgspec.json.format(msgspec.json.encode(answer), indent=2).decode()
     for line in text.splitlines():
         typer.echo(visible(line))
