@@ -16,10 +16,12 @@ class FailingFiles:
     """While entered, counts what steamlink.copies does to files that are written.
 
     Before operation number `at` (from 0) `fault` is raised, and at every later one too, unless
-    `once`. A write that is cut leaves half of what it was to write.
+    `once`. A write that is cut leaves half of what it was to write. `rots`: every write is taken
+    and gives something else back.
     """
 
-    def __init__(self, at=None, fault=None, once=False):
+    def __init__(self, at=None, fault=None, once=False, rots=False):
+        self.rots = rots
         self.at = at
         self.fault = fault if fault is not None else PowerCut()
         self.once = once
@@ -62,6 +64,8 @@ class _File:
 
     def write(self, content):
         """Write it whole, or half and fail."""
+        if self._files.rots:
+            content = content[:-2] + b"??"
         self._file.write(content[: len(content) // 2])
         self._files.step()
         self._file.write(content[len(content) // 2 :])

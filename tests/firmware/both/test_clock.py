@@ -174,6 +174,14 @@ class TestClock(unittest.TestCase):
         self.assertEqual(self.board.utc_ms(), BUILT_MS)
         self.assertEqual(clock.state, 0)
 
+    def test_clock_certificate_time_lifts_a_board_that_is_before_the_floor(self):
+        """A plausible date that is too early is none."""
+        self.board.set_utc_ms(BUILT_MS - DAY_MS)
+        clock = self.clock()
+        clock.certificate_time()
+
+        self.assertEqual((clock.state, self.board.utc_ms()), (0, BUILT_MS))
+
     def test_clock_certificate_time_repairs_a_board_that_jumped(self):
         """A known UTC is put back where the RTC went astray, and left where it did not."""
         clock = self.clock()

@@ -148,6 +148,7 @@ class TestSchema(unittest.TestCase):
         more = {}
         for number in range(300):
             more["key{}".format(number)] = 1
+        more.update({"mqtt": 5, "wifi": [], "sensors": {}})
         self.assertEqual(len(self.faults(**more)), 12)
 
 

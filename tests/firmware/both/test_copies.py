@@ -152,6 +152,14 @@ class TestCopies(unittest.TestCase):
             self.assertEqual(self.load(), {"n": 1})
             self.assertFalse(scratch.exists(self.folder + "/x.tmp"))
 
+    def test_copies_on_a_worn_flash_raise_and_keep_the_old(self):
+        """A block that takes a write and gives something else back is found out at once."""
+        Copies(self.folder, "x").save({"n": 1})
+        with FailingFiles(rots=True), self.assertRaises(OSError):
+            Copies(self.folder, "x").save({"n": 2})
+
+        self.assertEqual(self.load(), {"n": 1})
+
     def test_copies_too_big_are_refused(self):
         """What could not be read back is not written."""
         with self.assertRaises(ValueError):
