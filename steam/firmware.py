@@ -7,6 +7,7 @@ that a microcontroller checks with nothing but `pow`.
 """
 
 import hashlib
+import importlib.util
 import io
 import json
 import os
@@ -37,6 +38,8 @@ _KEY_BITS = 2048
 _EXPONENT = 65537
 _DIGITS = 512
 _PACKAGE = "steamlink"
+_NAMES_VERSION = "session.py"
+_VERSION_LINE = re.compile(rb'^VERSION = ".*"$', re.MULTILINE)
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,31}")
 
 
@@ -71,10 +74,13 @@ def make_update(
     members = {"update.json": json.dumps(about, sort_keys=True).encode() + b"\n"}
     for inside, source in files(board):
         name = f"{_PACKAGE}/{inside}"
+        content = source.read_bytes()
+        if inside == _NAMES_VERSION:
+            content = _named(content, version)
         if compiled and name.endswith(".py"):
-            members[name.removesuffix(".py") + ".mpy"] = compile_file(source, name)
+            members[name.removesuffix(".py") + ".mpy"] = compile_source(content, name)
         else:
-            members[name] = source.read_bytes()
+            members[name] = content
     archive = _archive(members)
     if len(archive) > MAX_BYTES:
         raise FirmwareFault(f"the update has {len(archive)} bytes; a device takes {MAX_BYTES}")
@@ -85,15 +91,24 @@ def make_update(
     return Update(out_file, len(archive), hashlib.sha256(archive).hexdigest())
 
 
-def compile_file(source: Path, name: str) -> bytes:
+def compile_source(source: bytes, name: str) -> bytes:
     """The bytecode of one file; `name` is what tracebacks on the device call it."""
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out.mpy"
-        command = [_compiler(), "-s", name, "-o", str(out), str(source)]
+        file, out = Path(folder) / "in.py", Path(folder) / "out.mpy"
+        file.write_bytes(source)
+        command = [_compiler(), "-s", name, "-o", str(out), str(file)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a locked package's program, our own sources
         if done.returncode != 0 or not out.exists():
-            raise FirmwareFault(f"{source} does not compile: {done.stderr.strip()[-500:]}")
+            raise FirmwareFault(f"{name} does not compile: {done.stderr.strip()[-500:]}")
         return out.read_bytes()
+
+
+def _named(source: bytes, version: str) -> bytes:
+    """The file that says in births which firmware this is, saying this version."""
+    named, count = _VERSION_LINE.subn(f'VERSION = "{version}"'.encode(), source)
+    if count != 1:
+        raise FirmwareFault(f"{_PACKAGE}/{_NAMES_VERSION} has {count} lines VERSION = ..., not one")
+    return named
 
 
 @cache
@@ -112,10 +127,10 @@ def sign(path: Path, private_key_pem: Path) -> str:
 
     FirmwareFault where the key cannot be read or is no RSA-2048 key with exponent 65537.
     """
+    key = _load(private_key_pem)
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import padding
 
-    key = _load(private_key_pem)
     signature: bytes = key.sign(path.read_bytes(), padding.PKCS1v15(), hashes.SHA256())
     return signature.hex()
 
@@ -125,6 +140,7 @@ def new_key(path: Path) -> str:
 
     The modulus is what a device needs as `ota.key`. FirmwareFault where the file exists.
     """
+    _need_cryptography()
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -151,11 +167,17 @@ def modulus(private_key_pem: Path) -> str:
     return _modulus(_load(private_key_pem))
 
 
+def _need_cryptography() -> None:
+    if importlib.util.find_spec("cryptography") is None:
+        raise FirmwareFault("no cryptography: pip install 'steam-boilers[flash]'")
+
+
 def _modulus(key: "RSAPrivateKey") -> str:
     return f"{key.public_key().public_numbers().n:0{_DIGITS}x}"
 
 
 def _load(path: Path) -> "RSAPrivateKey":
+    _need_cryptography()
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa

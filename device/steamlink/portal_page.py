@@ -70,7 +70,7 @@ _TEXTS = {
         "f_tls": "Falta o certificado da planta ({}) na memória do aparelho",
         "saved": "Salvo",
         "saved_text": "O aparelho reinicia e entra na rede {}. Você pode fechar esta página. "
-        "Se ele não conectar, confira a senha: esta rede volta a aparecer.",
+        "Se ele não aparecer no painel em alguns minutos, confira rede, senha e endereço.",
     },
     "en": {
         "title": "Set up device",
@@ -107,7 +107,7 @@ _TEXTS = {
         "f_tls": "The plant's certificate ({}) is missing in the device's memory",
         "saved": "Saved",
         "saved_text": "The device restarts and joins the network {}. You may close this page. "
-        "If it does not connect, check the password: this network appears again.",
+        "If it is not on the panel within minutes, check network, password and address.",
     },
 }
 _META = (

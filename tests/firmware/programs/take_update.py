@@ -33,10 +33,15 @@ def boot(folder):
     if not chosen:
         return {"chosen": ""}
     import steamlink.contract
+    import steamlink.session
     import steamlink.slots
 
-    sys.modules["steamlink.slots"].confirm(folder)
-    return {"chosen": chosen, "file": steamlink.contract.__file__}
+    steamlink.slots.confirm(folder)
+    return {
+        "chosen": chosen,
+        "file": steamlink.contract.__file__,
+        "version": steamlink.session.VERSION,
+    }
 
 
 if sys.argv[2] == "boot":
