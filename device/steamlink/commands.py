@@ -43,12 +43,13 @@ class Commands:
         answer again and is not carried out again (QoS 1 may deliver twice). A retained one is
         ignored: it would come back at each connection.
         """
+        fault = "retained" if retained else "oversize" if len(payload) > _MOST_BYTES else ""
         try:
-            command = self._decode(payload, retained)
+            command = None if fault else codec.decode_cmd(payload)
         except (ValueError, MemoryError):
-            self._counters.add("commands_garbage")
-            return None
-        if command is None:
+            fault = "garbage"
+        if fault:
+            self._counters.add("commands_" + fault)
             return None
         for known, ack in self._answered:
             if known == command.id:
@@ -70,121 +71,91 @@ class Commands:
             start, arguments = self._waiting.pop(0)
             start(*arguments)
 
-    def _decode(self, payload: bytes, retained: bool) -> "codec.Command | None":
-        if retained:
-            self._counters.add("commands_retained")
-            return None
-        if len(payload) > _MOST_BYTES:
-            self._counters.add("commands_oversize")
-            return None
-        return codec.decode_cmd(payload)
-
     def _acknowledge(self, command: "codec.Command") -> bytes:
-        error = result = None
         try:
-            self._check_age(command)
-            result = self._obey(command)
+            if command.op != "time":
+                self._check_age(command)
+            result = self._obey(command.op, command.args)
             ack = codec.encode_ack(id=command.id, ok=True, res=result)
         except Exception as fault:  # noqa: BLE001 - whatever it was, the sender is told
-            error = _words(fault)
-        if error is None:
-            self._counters.add("commands_done")
-            return ack
-        self._counters.add("commands_refused")
-        return codec.encode_ack(id=command.id, ok=False, err=error[:_MOST_ERROR])
+            words = str(fault)
+            if not words or not isinstance(fault, ValueError):
+                words = "{}: {}".format(type(fault).__name__, words)
+            self._counters.add("commands_refused")
+            return codec.encode_ack(id=command.id, ok=False, err=words[:_MOST_ERROR])
+        self._counters.add("commands_done")
+        return ack
 
     def _check_age(self, command: "codec.Command") -> None:
-        if command.op == "time":
-            return
         utc_ms = self._clock.utc_ms()
-        if utc_ms is None and command.op in _NEED_CLOCK:
-            raise ValueError(
-                "{}: no clock yet, so nobody can tell whether it has expired: "
-                "send `time` first".format(command.op)
-            )
-        if utc_ms is not None and command.expires_ms < utc_ms:
+        if utc_ms is None:
+            if command.op in _NEED_CLOCK:
+                raise ValueError("no clock yet to tell whether this is expired: send time first")
+        elif command.expires_ms < utc_ms:
             raise ValueError("expired")
 
-    def _obey(self, command: "codec.Command") -> "dict | None":
-        op = command.op
-        if op not in contract.OPS:
-            raise ValueError("{}: unknown; known: {}".format(op[:40], ", ".join(contract.OPS)))
-        return getattr(self, "_" + op)(command.args)
+    # One function, because a method for each op costs a microcontroller 1.5 KB.
+    def _obey(self, op: str, args: "Mapping") -> "dict | None":  # noqa: PLR0911
+        device = self._device
+        if op == "rebirth":
+            return self._later(device.rebirth)
+        if op == "time":
+            return self._set_time(args.get("utc"))
+        if op == "get_config":
+            names = ("crc", "source", "trial", "faults")
+            told = {name: getattr(device.config, name) for name in names}
+            told["config"] = device.config.public()
+            return told
+        if op == "patch_config":
+            return self._patch(args)
+        if op == "restart":
+            return self._later(device.restart, "command")
+        if op == "identify":
+            return device.identify()
+        if op == "replay":
+            return self._replay(args.get("boot"), args.get("from"), args.get("to"))
+        if op == "log":
+            return {"lines": list(device.log_lines())}
+        if op == "ota":
+            from . import ota  # loaded only when used
 
-    def _rebirth(self, args: "Mapping") -> None:  # noqa: ARG002 - one signature for all
-        self._later(self._device.rebirth)
+            ota.check(args, device.config.public()["ota"]["key"])
+            return self._later(device.start_update, args)
+        raise ValueError("{}: unknown; known: {}".format(op[:40], ", ".join(contract.OPS)))
 
-    def _time(self, args: "Mapping") -> dict:
-        utc = args.get("utc")
-        if not _is_int(utc) or not 0 < utc < contract.MAX_UTC_MS:
+    def _set_time(self, utc: object) -> dict:
+        if not _are_ints(utc) or not 0 < utc < contract.MAX_UTC_MS:
             raise ValueError("time: utc is milliseconds since 1970")
         if not self._device.set_time(utc):
-            raise ValueError(
-                "time: {} is before this firmware was made or after 2100; "
-                "or the device has a better time".format(utc)
-            )
+            raise ValueError("time: out of range, or the device has a better time")
         return {"utc": self._clock.utc_ms()}
 
-    def _get_config(self, args: "Mapping") -> dict:  # noqa: ARG002
-        config = self._device.config
-        return {
-            "config": config.public(),
-            "crc": config.crc,
-            "source": config.source,
-            "trial": config.trial,
-            "faults": config.faults,
-        }
-
-    def _patch_config(self, args: "Mapping") -> dict:
-        """`args` is the partial configuration itself; null removes a key."""
-        if not args:
+    def _patch(self, changes: "Mapping") -> dict:
+        """The arguments are the partial configuration itself; null removes a key."""
+        if not changes:
             raise ValueError("patch_config: args is the part of the configuration to change")
-        self._check_room()
         config = self._device.config
-        config.patch(args)
         self._later(self._device.restart, "config")
+        try:
+            config.patch(changes)
+        except Exception:
+            self._waiting.pop()
+            raise
         return {"crc": config.crc, "trial_ms": config.TRIAL_MS}
 
-    def _restart(self, args: "Mapping") -> None:  # noqa: ARG002
-        self._later(self._device.restart, "command")
-
-    def _identify(self, args: "Mapping") -> dict:  # noqa: ARG002
-        return self._device.identify()
-
-    def _replay(self, args: "Mapping") -> dict:
-        boot, first, last = args.get("boot"), args.get("from"), args.get("to")
-        if not _is_int(first) or not _is_int(last) or not (boot is None or _is_int(boot)):
-            raise ValueError("replay: from and to are numbers of messages, boot theirs")
-        if first < 0 or not 0 <= last - first < _MOST_REPLAYED:
-            raise ValueError("replay: 1 to {} messages, from before to".format(_MOST_REPLAYED))
+    def _replay(self, boot: object, first: object, last: object) -> dict:
+        known = _are_ints(first, last) and (boot is None or _are_ints(boot))
+        if not known or first < 0 or not 0 <= last - first < _MOST_REPLAYED:
+            raise ValueError("replay: from, to (and boot) are numbers, at most 10000 messages")
         count, missing = self._device.replay(boot, first, last)
         return {"count": count, "missing": missing}
 
-    def _log(self, args: "Mapping") -> dict:  # noqa: ARG002
-        return {"lines": list(self._device.log_lines())}
-
-    def _ota(self, args: "Mapping") -> None:
-        from . import ota  # loaded only when used
-
-        ota.check(args, self._device.config.public().get("ota", {}).get("key", ""))
-        self._later(self._device.start_update, args)
-
-    def _check_room(self) -> None:
+    def _later(self, start: object, *arguments: object) -> None:
         if len(self._waiting) >= _MOST_WAITING:
             raise ValueError("busy with the commands before this one; send it again")
-
-    def _later(self, start: object, *arguments: object) -> None:
-        self._check_room()
         self._waiting.append((start, arguments))
 
 
-def _words(fault: Exception) -> str:
-    text = str(fault)
-    if isinstance(fault, ValueError) and text:
-        return text
-    return "{}: {}".format(type(fault).__name__, text)
-
-
-def _is_int(value: object) -> bool:
+def _are_ints(*values: object) -> bool:
     # A bool is an int in CPython but not in MicroPython.
-    return isinstance(value, int) and value is not True and value is not False
+    return all(isinstance(v, int) and v is not True and v is not False for v in values)
