@@ -304,7 +304,11 @@ class App:
         values = self.link.config
         values["mqtt"]["password"] = values["mqtt"]["password_next"]
         values["mqtt"]["password_next"] = ""
-        self.config.save(values)
+        try:
+            self.config.save(values)
+        except OSError as fault:  # at the next start it is found by trying once more
+            self.log.note("flash: {}".format(fault))
+            return
         self.link.config = self.config.values
         self.link.password_promoted()
         self.log.note("the next password is in force")

@@ -39,7 +39,7 @@ else:  # MicroPython: UTF-8 as it is; numbers are checked before they come here
 
 _INFINITY = float("inf")
 _MOST_COLUMNS = 16
-_SURROGATES = range(0xD800, 0xE000)
+_SURROGATE, _AFTER_SURROGATES = 0xD800, 0xE000
 _COLUMNS: dict[tuple[str, ...], str] = {}
 
 
@@ -452,7 +452,8 @@ def _letter(letter: str) -> str:
     """A letter that UTF-8 can carry and a terminal bears: else a space or a question mark."""
     if letter < " ":
         return " "
-    return "?" if ord(letter) in _SURROGATES else letter
+    # Compared, because MicroPython walks through a range.
+    return "?" if _SURROGATE <= ord(letter) < _AFTER_SURROGATES else letter
 
 
 def _finish(parts: list[str]) -> bytes:

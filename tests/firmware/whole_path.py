@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,6 +105,10 @@ class Device:
         lines = path.read_text().split("\n")[:-1]
         return [Sampled(*map(int, line.split())) for line in lines if line]
 
+    def log(self) -> str:
+        """The last of what it printed."""
+        return self._log.read_text()[-5000:] if self._log.exists() else ""
+
     def start(self) -> None:
         """Power on."""
         with self._log.open("ab") as log:
@@ -129,7 +133,7 @@ class Device:
         code = self._running().poll()
         if code is None:
             return
-        assert code == _RESTART_CODE, f"the firmware ended with {code}\n{self._log.read_text()}"
+        assert code == _RESTART_CODE, f"the firmware ended with {code}\n{self.log()}"
         self.restarts += 1
         self.start()
 
@@ -138,7 +142,7 @@ class Device:
         process = self._running()
         process.send_signal(signal.SIGINT)
         code = process.wait(20)
-        assert code == 0, f"the firmware ended with {code}\n{self._log.read_text()}"
+        assert code == 0, f"the firmware ended with {code}\n{self.log()}"
 
     def close(self) -> None:
         """End it if it runs."""
@@ -212,7 +216,7 @@ class WholePath:
             self.half_open,
         )
         self.device.start()
-        wait_until(self.numbers, "the first row stored\n" + self.rig.logs())
+        self._until(self.numbers, "the first row stored")
         until = time.monotonic() + seconds
         todo: list = []
         while time.monotonic() < until:
@@ -263,7 +267,7 @@ class WholePath:
         """Let it recover, stop the firmware in order, and compare once everything is stored."""
         self._let(3)
         before = {row.number for row in self.device.ledger}
-        wait_until(lambda: max(self.numbers(), default=0) >= max(before), "newest row", 90)
+        self._until(lambda: max(self.numbers(), default=0) >= max(before), "the newest row stored")
         self._drained()
         self.device.stop()
         self.device.start()  # what was kept at the stop is sent at the next start
@@ -272,6 +276,17 @@ class WholePath:
         self.device.stop()
         whole = [row for row in self.device.ledger if row.number <= max(self.numbers())]
         return compare(whole, self.numbers(), self.device.kills)
+
+    def _until(self, reached: Callable[[], object], what: str) -> None:
+        """Wait up to two minutes; a failure tells what everybody said."""
+        try:
+            wait_until(reached, what, 120)
+        except AssertionError as error:
+            queues = {
+                name: self.rig.queue_length(name) for name in ("steam.record", "steam.unrouted")
+            }
+            told = f"{error}\n{queues} connections accepted: {self.proxy.accepted}"
+            raise AssertionError(f"{told}\n{self.device.log()}\n{self.rig.logs()}") from None
 
     def _drained(self) -> None:
         """Wait until the store has all but what kills may excuse, or nothing comes any more."""

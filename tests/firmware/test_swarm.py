@@ -1,0 +1,128 @@
+"""Two hundred devices lose one broker and come back at once."""
+
+import asyncio
+import json
+import threading
+import time
+from collections import Counter
+
+import pytest
+
+from device.steamlink import app as firmware
+from device.steamlink.hal import unix
+
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
+
+DEVICES = 200
+PERIOD_MS = 2000
+
+
+class Devices:
+    """Firmware of many devices in one event loop, in a thread of its own."""
+
+    def __init__(self, folder, broker):
+        self.apps = []
+        self.online_at = []
+        self._tasks = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="devices")
+        for number in range(DEVICES):
+            board = unix.Board(str(folder / f"d{number}"))
+            (folder / f"d{number}" / "config.json").write_text(
+                json.dumps(
+                    {
+                        "v": 1,
+                        "site": "mill",
+                        "device": f"d{number}",
+                        "mqtt": {
+                            "host": broker.mqtt_host,
+                            "port": broker.mqtt_port,
+                            "user": broker.mqtt_username,
+                            "password": broker.password,
+                            "keepalive_s": 10,
+                        },
+                        "ntp": [],
+                        "sampling": {"period_ms": PERIOD_MS, "publish_ms": 500},
+                        "sensors": [{"kind": "simulated", "metrics": ["steam_pressure"]}],
+                    }
+                )
+            )
+            self.apps.append(firmware.App(board))
+
+    def start(self):
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(60)
+
+    async def _start(self):
+        for app in self.apps:
+            app.open()
+            app.link.connect_ms = 5000
+            online = app.link.on_online
+            app.link.on_online = lambda with_next, online=online: (
+                self.online_at.append(time.monotonic()),
+                online(with_next),
+            )
+            self._tasks.append(asyncio.create_task(app.run()))
+
+    @property
+    def connected(self):
+        return sum(app.link.connected for app in self.apps)
+
+    @property
+    def unsent(self):
+        return sum(app.outbox.oldest() is not None for app in self.apps)
+
+    def stop_sampling(self):
+        """No row after this one."""
+
+        async def stop():
+            for app in self.apps:
+                app.sampler.period_ms = 10**9
+
+        asyncio.run_coroutine_threadsafe(stop(), self._loop).result(10)
+
+    def close(self):
+        async def end():
+            everything = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in everything:
+                task.cancel()
+            await asyncio.gather(*everything, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result(30)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+
+def until(condition, seconds, what):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def devices(tmp_path, rabbitmq_server):
+    swarm = Devices(tmp_path / "devices", rabbitmq_server.address)
+    swarm.start()
+    yield swarm
+    swarm.close()
+
+
+@pytest.mark.timeout(300)
+def test_swarm_broker_killed_comes_back_spread_and_loses_nothing(devices, rabbitmq_server):
+    """All 200 are back within 90 s, not in one wave, and have nothing left to send."""
+    until(lambda: devices.connected == DEVICES, 60, "all connected")
+    rabbitmq_server.kill()
+    until(lambda: devices.connected == 0, 30, "the broker's end noticed")
+    devices.online_at.clear()
+    rabbitmq_server.start()
+    up_at = time.monotonic()
+
+    until(lambda: devices.connected == DEVICES, 90, "all back")
+    until(lambda: max(app.session.seq for app in devices.apps) > 3, 30, "rows go on")
+    until(lambda: devices.unsent < DEVICES // 4, 60, "the backlogs sent")
+
+    waves = Counter(int(at - up_at) for at in devices.online_at)
+    assert sum(app.outbox.drops for app in devices.apps) == 0
+    assert max(waves.values()) < DEVICES // 2, waves
