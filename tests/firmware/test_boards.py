@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mpremote import mip
 
-from device import package_lists
+from device import package_lists, wiring
 from device.steamlink import config, sensors
 from device.steamlink.hal import fake
 from tests.firmware import micropython
@@ -312,6 +312,13 @@ def test_board_whose_flat_firmware_is_damaged_starts_a_whole_slot(starts):
     found = starts(2, 1, "trial(); damage('/lib/steamlink/slots.py')")
 
     assert found["starts"] == [["/b", "stopped"]]
+
+
+def test_picture_of_the_wiring_has_the_pins_of_the_kits():
+    """It is what `python -m device.wiring` draws."""
+    assert wiring.PICTURE.read_text(encoding="utf-8") == wiring.draw(), (
+        "run: python -m device.wiring"
+    )
 
 
 FLASH_KIB = {"esp32": 2048, "pico_w": 848}

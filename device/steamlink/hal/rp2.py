@@ -11,7 +11,7 @@ _CYCLES = 2
 
 
 class Board(Micro):
-    """A Pico W. Its watchdog and `restart` look the same to it afterwards: "watchdog"."""
+    """A Pico W. After its watchdog and after `restart` it says "watchdog" (micropython#19409)."""
 
     name = "pico_w"
     # 24 bits of half microseconds: ports/rp2/machine_wdt.c, micropython#9078
