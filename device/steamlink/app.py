@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 
 from .batching import Batcher
 from .boots import Boots
@@ -89,7 +90,16 @@ class App:
         tasks.spawn("housekeeping", self._keep_house, 30000)
         if self._needs_portal():
             tasks.spawn("portal", self._serve_portal, 0)
-        await tasks.run()
+        try:
+            await tasks.run()
+        except asyncio.CancelledError:  # CPython's way of an interrupt
+            await self.leave()
+            raise
+
+    async def leave(self) -> None:
+        """Say stopped to the broker, if it is there."""
+        if self.link is not None:
+            await self.link.close()
 
     # -- put together
 
@@ -397,8 +407,7 @@ class App:
             return
         self._restarting = True
         await asyncio.sleep(0.3)  # the ack goes first
-        if self.link is not None:
-            await self.link.close()
+        await self.leave()
         self.keep(reason)
         self.board.restart()
 
@@ -434,6 +443,8 @@ def run(app) -> None:
     try:
         asyncio.run(app.run())
     except KeyboardInterrupt:
+        if sys.implementation.name == "micropython":  # its loop stands as it was
+            asyncio.get_event_loop().run_until_complete(app.leave())
         app.keep("stopped")
 
 
