@@ -80,7 +80,7 @@ def update(version: str, board: str = "fake", more: bytes = b"") -> bytes:
     about = json.dumps({"v": 1, "board": board, "version": version}).encode()
     return archive(
         entry("steamlink/__init__.py"),
-        entry("steamlink/app.py", f"VERSION = {version!r}\n".encode() * 40),
+        entry("steamlink/app.py", f"VERSION = {version!r}\n".encode() * 300),
         entry("steamlink/hal/__init__.py", b"# a folder in a folder\n"),
         entry("update.json", about),
         more,
