@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -427,32 +428,33 @@ def test_unit_always_comes_back_and_is_watched():
         assert f"\n{line}\n" in text
 
 
-def test_agent_runs_its_folder_and_ends_on_an_interrupt(tmp_path):
-    """`python -m device.pi`: SIGINT is the unit's KillSignal; everything is kept."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "config.json").write_text(
+def test_agent_feeds_systemds_watchdog_and_ends_on_an_interrupt(tmp_path):
+    """`python -m device.pi` says when it is ready; SIGINT, the unit's KillSignal, ends it cleanly."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "config.json").write_text(
         '{"site": "matriz", "device": "cal-1", "mqtt": {"host": "127.0.0.1", "port": 9}}'
     )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "device.pi", "--folder", str(tmp_path / "data")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=PI.parents[1],
-    )
-    try:
-        deadline = threading.Event()
-        for _ in range(100):
-            if (tmp_path / "data" / "boots.a").exists() or process.poll() is not None:
-                break
-            deadline.wait(0.1)
-        assert process.poll() is None, process.stdout.read()
-    finally:
-        process.send_signal(2)
-        output, _ = process.communicate(timeout=20)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(60)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "device.pi", "--folder", str(data)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=PI.parents[1],
+            env=os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify")},
+        )
+        try:
+            said = [listener.recv(64), listener.recv(64)]
+        finally:
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=30)
 
     assert process.returncode == 0, output
-    assert (tmp_path / "data" / "boots.a").exists()
+    assert said == [b"READY=1", b"WATCHDOG=1"]
+    assert (data / "boots.a").exists()
 
 
 # -- its installer
