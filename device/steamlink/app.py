@@ -18,8 +18,8 @@ from .supervisor import SAFE_MODE_AFTER, Supervisor
 
 _WATCHDOG_MS = 8000
 _SETTLED_MS = 60000
-_PORTAL_MS = 900000
 _FLOOR_MS = 3600000
+_UNNAMED = "unnamed"  # until the portal has named it; nothing is sent under it
 
 
 class App:
@@ -60,8 +60,8 @@ class App:
         self.safe = self.boots.failures >= SAFE_MODE_AFTER
         self._open_store(boot, values)
         self.session = Session(
-            site=values["site"],
-            device=values["device"],
+            site=values["site"] or _UNNAMED,
+            device=values["device"] or _UNNAMED,
             board=board,
             boot=boot,
             reset=self.boots.reason or cause,
