@@ -1,0 +1,257 @@
+"""A whole device on a fake board, on both interpreters: what it does with what it finds at its start."""
+
+import asyncio
+import json
+import unittest
+
+from device.steamlink import app as firmware
+from device.steamlink import codec
+from device.steamlink.hal import fake, unix
+from tests.firmware import folders
+from tests.firmware import scripted_broker as scripted
+
+UTC_MS = 1795392000000
+CONFIG = {
+    "v": 1,
+    "site": "mill",
+    "device": "dev1",
+    "mqtt": {"host": "127.0.0.1", "port": 1, "user": "dev1", "password": "old"},
+    "wifi": {"ssid": "plant", "password": "secret-of-wifi"},
+    "ntp": [],
+    "sensors": [{"kind": "simulated", "metrics": ["steam_pressure", "water_level"]}],
+}
+
+
+class Always:
+    """A sign of life that nobody looks at."""
+
+    def ok(self):
+        pass
+
+
+class TestApp(unittest.TestCase):
+    """From power on to the planned end."""
+
+    def setUp(self):
+        self.folder = folders.new("app")
+
+    def tearDown(self):
+        folders.remove(self.folder)
+
+    def started(self, config=CONFIG, utc_ms=UTC_MS, **board):
+        """A device that has been opened on a board with this configuration."""
+        if config is not None:
+            folders.write(self.folder + "/config.json", json.dumps(config))
+        self.board = fake.Board(self.folder, utc_ms=utc_ms, **board)
+        device = firmware.App(self.board, random=lambda: 0.0)
+        device.open()
+        device._rows_come = Always()
+        return device
+
+    def sent(self, device):
+        """Everything that waits, as (kind, message), acknowledged."""
+        found = []
+        while True:
+            entry = device.outbox.next_live() or device.outbox.next_backlog()
+            if entry is None:
+                return found
+            found.append((entry.kind, json.loads(bytes(entry.payload).decode())))
+            device.outbox.acknowledge(entry)
+
+    def test_app_without_configuration_waits_in_the_portal(self):
+        """Nothing to connect to and nothing to measure: only the portal is wanted."""
+        device = self.started(config=None)
+
+        self.assertTrue(device._needs_portal())
+        self.assertTrue(device.link is None and device.sampler is None)
+
+    def test_app_garbage_configuration_is_told_and_starts_all_the_same(self):
+        """A config.json that is none leaves the device in its portal, with the fault in its log."""
+        folders.write(self.folder + "/config.json", "{garbage")
+        device = self.started(config=None)
+
+        self.assertTrue("config.json" in " ".join(device.log.lines()))
+        self.assertTrue(device._needs_portal())
+
+    def test_app_first_event_after_power_cut_tells_what_may_be_lost(self):
+        """A boot that was not ended in order is told by the next one, with the bound of the loss."""
+        self.started()
+        device = self.started()
+
+        kind, event = self.sent(device)[0]
+        self.assertEqual((kind, event["ev"], event["b"]), ("event", "reset", 1))
+        kind, event = (self.sent(self.started()) or [(None, None)])[0]
+        self.assertEqual((event["b"], event["d"]["clean"]), (3, False))
+        self.assertEqual(event["d"]["lost_at_most_s"], 60)
+
+    def test_app_ended_in_order_loses_nothing_and_says_so(self):
+        """What was only in memory is in flash after `keep`, and the next boot tells a clean end."""
+        device = self.started()
+        device._take_row(1000, [7.5, 51.0], {})
+        device.keep("update")
+
+        messages = self.sent(self.started())
+        rows = [message for kind, message in messages if kind == "data"]
+        resets = [message["d"] for kind, message in messages if kind == "event"]
+        self.assertEqual([row["r"] for row in rows], [[[0, 7.5, 51.0]]])
+        self.assertEqual((resets[-1]["clean"], resets[-1]["reason"]), (True, "update"))
+        self.assertEqual(resets[-1]["lost_at_most_s"], 0)
+
+    def test_app_rows_before_the_clock_is_known_wait_and_are_dated_by_it(self):
+        """Nothing goes out undated; the processor's time dates the rows of before."""
+        device = self.started(utc_ms=None)
+        self.board.advance(5000)
+        device._take_row(device.clock.up_ms(), [7.5, 51.0], {})
+        device._close_batch()
+
+        before = self.sent(device)
+        self.board.advance(1000)
+        taken = device.set_time(UTC_MS)
+        after = [message for kind, message in self.sent(device) if kind == "data"]
+
+        self.assertEqual(before, [])
+        self.assertTrue(taken)
+        self.assertEqual([message["t"] for message in after], [UTC_MS - 1000])
+
+    def test_app_five_boots_that_did_not_settle_start_in_safe_mode(self):
+        """No sensor is touched, but the device can be reached and repaired."""
+        for _ in range(5):
+            self.started()
+        device = self.started()
+
+        self.assertTrue(device.safe and device.sampler is None and device.link is not None)
+        payload = device.session.birth(1)
+        self.assertEqual(json.loads(payload.decode())["metrics"], [])
+
+    def test_app_settled_boot_ends_the_counting(self):
+        """After a minute a boot is a good one."""
+        for _ in range(5):
+            device = self.started()
+        self.board.watchdog = None
+        self.board.advance(60001)
+        device._prove(device.clock.up_ms())
+
+        self.assertFalse(self.started().safe)
+
+    def test_app_change_that_never_comes_online_is_rolled_back(self):
+        """Five minutes without a broker: the configuration of before is in force again."""
+        device = self.started()
+        restarts = []
+        device._restart_soon = restarts.append
+        device.config.patch({"mqtt": {"host": "192.0.2.1"}})
+        device = self.started(config=None)
+        device._restart_soon = restarts.append
+        self.board.watchdog = None
+        self.board.advance(300000)
+        device._prove(device.clock.up_ms())
+
+        self.assertEqual(restarts, ["config_rolled_back"])
+        self.assertEqual(self.started(config=None).config.values["mqtt"]["host"], "127.0.0.1")
+
+    def test_app_change_that_comes_online_stays(self):
+        """The first connection with a changed configuration confirms it."""
+        device = self.started()
+        device.config.patch({"sampling": {"period_ms": 250}})
+        device = self.started(config=None)
+        trial = device.config.trial
+        device._online(False)
+
+        self.assertTrue(trial and not device.config.trial)
+        self.assertEqual(self.started(config=None).sampler.period_ms, 250)
+
+    def test_app_next_password_alone_is_in_force_without_a_restart(self):
+        """Rotation costs no row: the running link knows the next password at once."""
+        device = self.started()
+        restarts = []
+        device._restart_soon = restarts.append
+        device.config.patch({"mqtt": {"password_next": "new"}})
+        device.restart("config")
+
+        self.assertEqual(restarts, [])
+        self.assertEqual(device.link.config["mqtt"]["password_next"], "new")
+        self.assertFalse(device.config.trial)
+
+    def test_app_next_password_that_was_taken_is_the_password(self):
+        """Once the broker has accepted it the old one is forgotten, in flash too."""
+        device = self.started()
+        device.config.patch({"mqtt": {"password_next": "new"}})
+        device.restart("config")
+        device._online(True)
+
+        mqtt = self.started(config=None).config.values["mqtt"]
+        self.assertEqual((mqtt["password"], mqtt["password_next"]), ("new", ""))
+
+    def test_app_wrong_sensor_is_told_and_the_others_sample(self):
+        """One bad entry costs its own metric only."""
+        config = dict(CONFIG)
+        config["sensors"] = [{"kind": "thermocouple_of_mars", "metric": "oxygen"}] + CONFIG[
+            "sensors"
+        ]
+        device = self.started(config)
+
+        self.assertEqual(device.sampler.names[0], "oxygen")
+        self.assertTrue("steam_pressure" in device.sampler.names)
+        events = [message for kind, message in self.sent(device) if kind == "event"]
+        self.assertTrue("thermocouple_of_mars" in json.dumps(events))
+
+    def test_app_stalled_task_is_named_by_the_next_boot(self):
+        """Before the watchdog bites, everything is kept and the culprit written down."""
+        device = self.started()
+        device._take_row(1000, [7.5, 51.0], {})
+        device._close_batch()
+        device._stalled(["sampling"])
+
+        self.assertEqual(self.started().session.reset, "stalled: sampling")
+
+    def test_app_end_with_a_store_that_fails_still_counts_as_planned(self):
+        """Each step of the end is tried, whatever became of the one before."""
+        device = self.started()
+
+        def refuse():
+            raise OSError("broken")
+
+        device.outbox.flush = refuse
+        device.keep("command")
+
+        self.assertTrue(self.started().boots.clean)
+
+    def test_app_commands_good_and_bad_are_answered_while_it_samples(self):
+        """Garbage is counted and told in diag, a good command answered; rows go on throughout."""
+        sessions = []
+        topic = "steam/v1/mill/dev1/cmd"
+        rebirth = codec.encode_cmd(id="c1", op="rebirth", args={}, exp=2 * UTC_MS)
+
+        async def script(session):
+            sessions.append(session)
+            await session.accept()
+            for packet_id, payload in enumerate((b"\xff\x00garbage", b"[" * 3000, rebirth)):
+                await session.send(scripted.message(topic, payload, packet_id=packet_id + 1))
+            await session.serve()
+
+        def kinds():
+            found = []
+            for _, body in sessions[0].of_kind(scripted.PUBLISH) if sessions else ():
+                end = 2 + int.from_bytes(body[:2], "big")
+                found.append(bytes(body[2:end]).decode().split("/")[-1])
+            return found
+
+        async def steps():
+            broker = await scripted.Broker(script).start()
+            config = dict(CONFIG)
+            config["mqtt"] = {"host": "127.0.0.1", "port": broker.port}
+            config["sampling"] = {"period_ms": 50, "publish_ms": 50}
+            folders.write(self.folder + "/config.json", json.dumps(config))
+            device = firmware.App(unix.Board(self.folder), random=lambda: 0.0)
+            device.open()
+            running = asyncio.create_task(device.run())
+            await scripted.eventually(lambda: kinds().count("birth") == 2)
+            await scripted.eventually(lambda: kinds().count("data") > 3)
+            self.assertEqual(kinds().count("ack"), 1)
+            self.assertEqual(device.counters.get("commands_garbage"), 2)
+            running.cancel()
+            for name in device.supervisor._tasks:
+                device.supervisor._tasks[name].cancel()
+            await asyncio.sleep(0.01)
+            await broker.stop()
+
+        scripted.run(steps())
