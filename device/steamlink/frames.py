@@ -16,53 +16,69 @@ _CHUNK = 256
 _DIGITS = 8
 MOST_PAYLOAD = 65535
 
-DATA = 1
-EVENT = 2
-UNDATED = 0x80  # a bit of the type: the payload still waits for its time
+_DATA = 1
+_EVENT = 2
+_UNDATED = 0x80  # a bit of the type: the payload still waits for its time
+
+
+class Entry:
+    """One message on its way: `kind` is "data" or "event", `live` False sends data as hist.
+
+    `tries` counts its publications; `position` is its place in flash, (number of the segment,
+    offset), or None while it is only in RAM; `dated` False says that its `t` is 0 and comes later.
+    `flying` is true while it waits for its PUBACK, `at` the uptime from which its age counts.
+    """
+
+    __slots__ = (
+        "at",
+        "boot",
+        "dated",
+        "flying",
+        "kind",
+        "live",
+        "payload",
+        "position",
+        "seq",
+        "tries",
+    )
+
+    def __init__(self, kind: str, boot: int, seq: int, payload: bytes, live: bool = False) -> None:
+        self.kind = kind
+        self.boot = boot
+        self.seq = seq
+        self.payload = payload
+        self.live = live
+        self.tries = 0
+        self.position = None
+        self.at = 0
+        self.dated = True
+        self.flying = False
 
 
 class Segment:
     """One file: `left` frames are not acknowledged; `low` and `high` are its identities."""
 
-    __slots__ = ("frames", "high", "left", "low", "number", "sealed", "size", "undated")
-
     def __init__(self, number: int) -> None:
         self.number = number
         self.size = 0
-        self.frames = 0
         self.left = 0
         self.low = None
         self.high = None
         self.undated = False
         self.sealed = False
 
-    def hold(self, kind: int, identity: "tuple[int, int]", size: int) -> None:
-        """Count a frame of `size` bytes that is now in the file."""
+    def hold(self, identity: "tuple[int, int]", length: int, dated: bool) -> None:
+        """Count a frame with `length` bytes of payload that is now in the file."""
         self.low = identity if self.low is None else min(self.low, identity)
         self.high = identity if self.high is None else max(self.high, identity)
-        self.undated = self.undated or bool(kind & UNDATED)
-        self.frames += 1
+        self.undated = self.undated or not dated
         self.left += 1
-        self.size += size
+        self.size += HEADER + length
 
 
-class Frame:
-    """A frame that was read; its `position` is (number of the segment, offset)."""
-
-    __slots__ = ("boot", "kind", "payload", "position", "seq", "tries")
-
-    def __init__(self, position, kind, boot, seq, payload) -> None:
-        self.position = position
-        self.kind = kind
-        self.boot = boot
-        self.seq = seq
-        self.payload = payload
-        self.tries = 0
-
-
-def after(position, length: int):
-    """The position behind a frame whose payload has `length` bytes."""
-    return position[0], position[1] + HEADER + length
+def after(entry: Entry) -> "tuple[int, int]":
+    """The position behind an entry that has the payload of its frame."""
+    return entry.position[0], entry.position[1] + HEADER + len(entry.payload)
 
 
 def settle(file) -> None:
@@ -110,27 +126,28 @@ class FrameFiles:
                 if got < HEADER or magic != _MAGIC or self._crc_of(file, length) != crc:
                     # Where the next frame would begin is not known.
                     return False
-                segment.hold(kind, (boot, seq), HEADER + length)
+                segment.hold((boot, seq), length, not kind & _UNDATED)
 
-    def append(self, segment: Segment, frames) -> None:
-        """Add (type, boot, seq, payload) frames to the file and to `segment`: all or none.
+    def append(self, segment: Segment, entries) -> None:
+        """Add entries to the file, the segment's counts and their positions: all or none.
 
         littlefs takes over what was written when the file closes, in one step.
         """
         file = open(self._path(segment.number), "ab")  # noqa: SIM115 - an error of close counts
         try:
-            for frame in frames:
-                self._write(file, *frame)
+            for entry in entries:
+                self._write(file, entry)
             settle(file)
         finally:
             file.close()
-        if not segment.frames:
+        if not segment.size:
             settle_folder(self._folder)
-        for kind, boot, seq, payload in frames:
-            segment.hold(kind, (boot, seq), HEADER + len(payload))
+        for entry in entries:
+            entry.position = segment.number, segment.size
+            segment.hold((entry.boot, entry.seq), len(entry.payload), entry.dated)
 
-    def read(self, position) -> "Frame | None":
-        """The frame at a position; None if its bytes are damaged."""
+    def read(self, position) -> "Entry | None":
+        """The entry at a position; None if its bytes are damaged."""
         with open(self._path(position[0]), "rb") as file:
             file.seek(position[1])
             head = self._read_head(file)
@@ -139,7 +156,10 @@ class FrameFiles:
             return None
         if binascii.crc32(payload, binascii.crc32(memoryview(self._head)[:_SIGNED])) != head[4]:
             return None
-        return Frame(position, head[0], head[2], head[3], payload)
+        entry = Entry("event" if head[0] & _EVENT else "data", head[2], head[3], payload)
+        entry.position = position
+        entry.dated = not head[0] & _UNDATED
+        return entry
 
     def identity(self, position) -> "tuple[int, int] | None":
         """The (boot, seq) of the frame at a position; None if its header is damaged."""
@@ -164,13 +184,17 @@ class FrameFiles:
         """Delete a file."""
         os.remove(self._path(number))
 
-    def _write(self, file, kind: int, boot: int, seq: int, payload: bytes) -> None:
+    def _write(self, file, entry: Entry) -> None:
+        kind = _DATA if entry.kind == "data" else _EVENT
+        if not entry.dated:
+            kind |= _UNDATED
         head = self._head
-        struct.pack_into(_FORMAT, head, 0, _MAGIC, kind, len(payload), boot, seq, 0)
-        crc = binascii.crc32(payload, binascii.crc32(memoryview(head)[:_SIGNED]))
+        length = len(entry.payload)
+        struct.pack_into(_FORMAT, head, 0, _MAGIC, kind, length, entry.boot, entry.seq, 0)
+        crc = binascii.crc32(entry.payload, binascii.crc32(memoryview(head)[:_SIGNED]))
         struct.pack_into("<I", head, _SIGNED, crc)
         file.write(head)
-        file.write(payload)
+        file.write(entry.payload)
 
     def _read_head(self, file) -> "tuple[int, int, int, int, int] | None":
         """(type, length, boot, seq, crc) of the header that `file` is at."""

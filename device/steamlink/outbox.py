@@ -6,8 +6,8 @@ and before it is as old as `commit_ms`: a sudden end loses at most that much.
 """
 
 from . import dating
-from .frames import DATA, EVENT, MOST_PAYLOAD, UNDATED
-from .ring import Entry, Ring
+from .frames import MOST_PAYLOAD, Entry
+from .ring import Ring
 from .segments import SegmentLog
 from .times import Times
 
@@ -192,21 +192,12 @@ class Outbox:
         """Write entries; False if the flash took not all."""
         if not entries:
             return True
-        frames = []
-        for entry in entries:
-            kind = DATA if entry.kind == "data" else EVENT
-            if not entry.dated:
-                kind |= UNDATED
-            frames.append((kind, entry.boot, entry.seq, entry.payload))
-        positions = log.write(frames)
-        for index, position in enumerate(positions):
-            entry = entries[index]
-            entry.position = position
+        done = log.write(entries)
+        for entry in entries[:done]:
             if entry.flying or entry.tries or (entry.live and entry.kind == "event"):
-                log.hold(position, entry.boot, entry.seq, len(entry.payload))
-        done = len(positions) == len(frames)
-        self._retry_at = None if done else now + _RETRY_MS
-        return done
+                log.hold(entry)
+        self._retry_at = None if done == len(entries) else now + _RETRY_MS
+        return done == len(entries)
 
     # -- out
 
@@ -231,26 +222,22 @@ class Outbox:
 
     def _next_of(self, log: SegmentLog) -> "Entry | None":
         while True:
-            frame = log.peek()
-            if frame is None:
+            entry = log.peek()
+            if entry is None:
                 return None
-            kind = "event" if frame.kind & EVENT else "data"
-            payload = frame.payload
-            if frame.kind & UNDATED:
-                anchor = self._anchor(frame.boot, kind)
-                if anchor is None:
-                    return None
-                payload = self._dated(kind, payload, anchor)
-                if payload is None:
-                    log.skip()
-                    self._lost(frame.boot, frame.seq, frame.seq, 1)
-                    continue
+            if entry.dated:
+                entry.flying = True
+                return log.take()
+            # Events run ahead of data, so they leave places for anchors to the older data.
+            anchor = self._times.of(entry.boot, entry.kind == "event")
+            if anchor is None or not self._kept():
+                return None
             log.take()
-            entry = Entry(kind, frame.boot, frame.seq, payload, False)
-            entry.tries = frame.tries
-            entry.position = frame.position
-            entry.flying = True
-            return entry
+            if self._date(entry, anchor):
+                entry.flying = True
+                return entry
+            log.acknowledge(entry.position)
+            self._lost(entry.boot, entry.seq, entry.seq, 1)
 
     def acknowledge(self, entry: Entry) -> None:
         """The PUBACK of an entry came: it is done."""
@@ -299,12 +286,7 @@ class Outbox:
         # In flash it is undated: no other bytes may go out than those it will get after a restart.
         if anchor is None or (entry.position is not None and not self._kept()):
             return False
-        payload = self._dated(entry.kind, entry.payload, anchor)
-        if payload is None:
-            return False
-        entry.payload = payload
-        entry.dated = True
-        return True
+        return self._date(entry, anchor)
 
     def _kept(self) -> bool:
         """Whether all anchors are in flash."""
@@ -318,15 +300,13 @@ class Outbox:
             return False
         return True
 
-    def _dated(self, kind: str, payload: bytes, anchor) -> "bytes | None":
+    def _date(self, entry: Entry, anchor) -> bool:
         try:
-            return dating.date(kind, payload, anchor[0], anchor[1], anchor[2])
+            entry.payload = dating.date(entry.kind, entry.payload, *anchor)
         except ValueError:
-            return None
-
-    def _anchor(self, boot: int, kind: str):
-        anchor = self._times.of(boot, kind == "event")
-        return anchor if anchor is not None and self._kept() else None
+            return False
+        entry.dated = True
+        return True
 
     # -- what is there
 

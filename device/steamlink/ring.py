@@ -1,39 +1,8 @@
 """Messages in RAM, in the order in which they were made."""
 
+from .frames import Entry
+
 _OVERHEAD = 96  # an Entry and its place in the list
-
-
-class Entry:
-    """One message on its way: `kind` is "data" or "event", `live` False sends data as hist.
-
-    `tries` counts its publications; `position` is its place in flash, None while it is only in
-    RAM; `at` the uptime from which its age counts.
-    """
-
-    __slots__ = (
-        "at",
-        "boot",
-        "dated",
-        "flying",
-        "kind",
-        "live",
-        "payload",
-        "position",
-        "seq",
-        "tries",
-    )
-
-    def __init__(self, kind: str, boot: int, seq: int, payload: bytes, live: bool) -> None:
-        self.kind = kind
-        self.boot = boot
-        self.seq = seq
-        self.payload = payload
-        self.live = live
-        self.tries = 0
-        self.position = None
-        self.at = 0
-        self.dated = True
-        self.flying = False
 
 
 class Ring:

@@ -4,7 +4,7 @@ Nothing is ever changed in place and there is no cursor in flash: a power cut se
 frames of one segment again, and the receiver knows them by their identity.
 """
 
-from .frames import HEADER, Frame, FrameFiles, Segment, after
+from .frames import HEADER, Entry, FrameFiles, Segment, after
 
 _BLOCK = 4096
 _READ_TRIES = 3
@@ -79,7 +79,7 @@ class SegmentLog:
             # The tail is set aside: it stays in the file, unread, until the file is deleted.
             self.corrupt += 1
             segment.sealed = True
-        if segment.frames:
+        if segment.left:
             self._segments.append(segment)
             self.unacknowledged += segment.left
         else:
@@ -87,19 +87,18 @@ class SegmentLog:
 
     # -- writing
 
-    def write(self, frames) -> list:
-        """Write (type, boot, seq, payload) frames; returns the positions of those now in flash.
+    def write(self, entries) -> int:
+        """Write entries, which gives them their positions; returns how many are now in flash.
 
-        Fewer positions than frames mean that the flash refused: the first ones are kept.
+        Fewer than were given mean that the flash refused: the first ones are kept.
         """
-        positions = []
+        done = drops = 0
         if not self.open():
-            return positions
-        drops = 0
-        while len(positions) < len(frames):
+            return done
+        while done < len(entries):
             try:
                 self._sweep()
-                self._append(frames, positions)
+                done += self._append(entries[done:])
             except OSError as fault:
                 self.faults += 1
                 if self._segments:
@@ -109,23 +108,24 @@ class SegmentLog:
                 if not full or drops >= _MOST_DROPS or not self._free_some():
                     break
                 drops += 1
-        return positions
+        return done
 
-    def _append(self, frames, positions) -> None:
-        """Write as many frames as one segment takes, and add their positions."""
-        first = len(positions)
-        segment = self._room_for(frames[first])
-        new = not segment.frames
-        size = segment.size + HEADER + len(frames[first][3])
-        at = first + 1
-        while at < len(frames) and frames[at - 1][1:3] < frames[at][1:3]:
-            size += HEADER + len(frames[at][3])
-            if size > self._segment_bytes:
+    def _append(self, entries) -> int:
+        """Write as many entries as one segment takes, and return how many."""
+        segment = self._room_for(entries[0])
+        new = not segment.size
+        size = segment.size
+        last = segment.high
+        count = 0
+        for entry in entries:
+            size += HEADER + len(entry.payload)
+            identity = entry.boot, entry.seq
+            if count and (size > self._segment_bytes or last >= identity):
                 break
-            at += 1
-        place = segment.number, segment.size
+            last = identity
+            count += 1
         try:
-            self._files.append(segment, frames[first:at])
+            self._files.append(segment, entries[:count])
         except OSError:
             if new:
                 # What stays of it may fill a flash that is full already.
@@ -133,21 +133,20 @@ class SegmentLog:
             raise
         if new:
             self._segments.append(segment)
-        for frame in frames[first:at]:
-            positions.append(place)
-            place = after(place, len(frame[3]))
-        self.unacknowledged += at - first
+        self.unacknowledged += count
+        return count
 
-    def _room_for(self, frame) -> Segment:
-        """The segment that takes a frame: the last, or a new one; identities in one only grow."""
-        size = HEADER + len(frame[3])
+    def _room_for(self, entry: Entry) -> Segment:
+        """The segment that takes an entry: the last, or a new one; identities in one only grow."""
+        size = HEADER + len(entry.payload)
         last = self._segments[-1] if self._segments else None
         fits = last is not None and not last.sealed and last.size + size <= self._segment_bytes
-        if fits and last.high < frame[1:3]:
+        if fits and last.high < (entry.boot, entry.seq):
             return last
         wanted = max(self._segment_bytes, size)
-        while self._segments and sum([s.size for s in self._segments]) + wanted > self._limit:
-            self._drop_first()
+        while sum([s.size for s in self._segments]) + wanted > self._limit:
+            if not self.drop_oldest():
+                break
         for _ in range(_MOST_DROPS):
             if self._flash_free is None or self._flash_free() >= wanted + self._reserve:
                 break
@@ -158,8 +157,8 @@ class SegmentLog:
 
     # -- reading
 
-    def peek(self) -> "Frame | None":
-        """The oldest frame that is not handed out, read but not taken; None if there is none."""
+    def peek(self) -> "Entry | None":
+        """The oldest entry that is not handed out, read but not taken; None if there is none."""
         if self._peeked is None:
             try:
                 self._peeked = self._find()
@@ -172,30 +171,26 @@ class SegmentLog:
                     self._set_aside()
         return self._peeked
 
-    def take(self) -> Frame:
+    def take(self) -> Entry:
         """Hand out what `peek` showed."""
-        frame = self._peeked
+        entry = self._peeked
         self._peeked = None
-        if self._again and self._again[0][0] == frame.position:
+        if self._again and self._again[0][0] == entry.position:
             self._again.pop(0)
         else:
-            self._cursor = after(frame.position, len(frame.payload))
-        self._taken[frame.position] = (frame.boot, frame.seq)
-        return frame
+            self._cursor = after(entry)
+        self._taken[entry.position] = (entry.boot, entry.seq)
+        return entry
 
-    def hold(self, position, boot: int, seq: int, length: int) -> None:
-        """Count a frame just written, `length` bytes of payload, as handed out: it goes from RAM."""
+    def hold(self, entry: Entry) -> None:
+        """Count an entry just written as handed out: it goes from RAM."""
         segment, offset = self._at_cursor()
         if segment is None:
             return  # dropped already
-        self._taken[position] = (boot, seq)
-        if position == (segment.number, offset):
+        self._taken[entry.position] = (entry.boot, entry.seq)
+        if entry.position == (segment.number, offset):
             self._peeked = None
-            self._cursor = after(position, length)
-
-    def skip(self) -> None:
-        """Give up the frame that `peek` showed; the caller tells that it is lost."""
-        self.acknowledge(self.take().position)
+            self._cursor = after(entry)
 
     def give_back(self, position, tries: int) -> bool:
         """A frame handed out was not acknowledged; False if its segment is gone."""
@@ -245,42 +240,39 @@ class SegmentLog:
         return False
 
     def walk(self):
-        """Yield the frames of all segments, as far as they can be read."""
+        """Yield the entries of all segments, as far as they can be read."""
         for segment in list(self._segments):
             position = segment.number, 0
             while position[1] < segment.size:
                 try:
-                    frame = self._files.read(position)
+                    entry = self._files.read(position)
                 except OSError:
                     self.faults += 1
                     break
-                if frame is None:
+                if entry is None:
                     break
-                position = after(position, len(frame.payload))
-                yield frame
+                position = after(entry)
+                yield entry
 
-    def _find(self) -> "Frame | None":
-        while self._again:
-            position, tries = self._again[0]
-            frame = self._files.read(position)
-            if frame is not None:
-                frame.tries = tries
-                return frame
-            self.corrupt += 1
-            self._set_aside()
+    def _find(self) -> "Entry | None":
         while True:
-            segment, offset = self._at_cursor()
-            if segment is None:
-                return None
-            frame = self._files.read((segment.number, offset))
-            if frame is None:
+            if self._again:
+                position, tries = self._again[0]
+            else:
+                segment, offset = self._at_cursor()
+                if segment is None:
+                    return None
+                position, tries = (segment.number, offset), 0
+            entry = self._files.read(position)
+            if entry is None:
                 self.corrupt += 1
                 self._set_aside()
-            elif frame.position in self._taken or frame.position in self._ahead:
-                self._cursor = after(frame.position, len(frame.payload))
-                self._ahead = [position for position in self._ahead if position >= self._cursor]
+            elif self._again or (position not in self._taken and position not in self._ahead):
+                entry.tries = tries
+                return entry
             else:
-                return frame
+                self._cursor = after(entry)
+                self._ahead = [position for position in self._ahead if position >= self._cursor]
 
     def _at_cursor(self):
         """The segment and offset of the next unread frame, (None, 0) at the end."""
@@ -316,26 +308,20 @@ class SegmentLog:
 
     # -- room
 
-    def drop_oldest(self) -> bool:
-        """Delete the oldest segment to make room; False if there is none, or the flash refuses."""
-        try:
-            return self._drop_first()
-        except OSError:
-            self.faults += 1
-            return False
-
     def _free_some(self) -> bool:
         if self._make_room is not None and self._make_room():
             return True
         return self.drop_oldest()
 
-    def _drop_first(self) -> bool:
+    def drop_oldest(self) -> bool:
+        """Delete the oldest segment to make room; False if there is none, or the flash refuses."""
         if not self._segments:
             return False
         segment = self._segments[0]
         number = segment.number
         lost = self._unread_in(segment)
-        self._files.remove(number)
+        if not self._remove_quietly(number):
+            return False
         self._segments.pop(0)
         self.unacknowledged -= segment.left
         # What is under way stays in RAM with its sender; what was given back is lost with the file.
@@ -377,16 +363,14 @@ class SegmentLog:
         """Delete the files of which every frame is acknowledged."""
         for segment in [s for s in self._segments if s.left == 0]:
             segment.sealed = True
-            try:
-                self._files.remove(segment.number)
-            except OSError:
-                self.faults += 1
-                continue
-            self._segments.remove(segment)
-            self._ahead = [p for p in self._ahead if p[0] != segment.number]
+            if self._remove_quietly(segment.number):
+                self._segments.remove(segment)
+                self._ahead = [p for p in self._ahead if p[0] != segment.number]
 
-    def _remove_quietly(self, number: int) -> None:
+    def _remove_quietly(self, number: int) -> bool:
         try:
             self._files.remove(number)
         except OSError:
             self.faults += 1
+            return False
+        return True

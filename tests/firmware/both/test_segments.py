@@ -4,7 +4,7 @@ import os
 import random
 import unittest
 
-from device.steamlink.frames import DATA, EVENT, UNDATED
+from device.steamlink.frames import Entry
 from device.steamlink.segments import SegmentLog
 from tests.firmware import trees
 
@@ -28,7 +28,7 @@ def body(seq, size=100):
 
 def frames(first, last, boot=1, size=100):
     """Frames of a boot with seq from `first` to `last`."""
-    return [(DATA, boot, seq, body(seq, size)) for seq in range(first, last + 1)]
+    return [Entry("data", boot, seq, body(seq, size)) for seq in range(first, last + 1)]
 
 
 class TestSegments(unittest.TestCase):
@@ -273,7 +273,9 @@ class TestSegments(unittest.TestCase):
     def test_segments_know_which_boots_wait_for_their_time(self):
         """The mark of undated frames outlasts a restart and goes with the segment."""
         self.log.write(frames(1, 3, boot=2))
-        self.log.write([(EVENT | UNDATED, 3, 1, body(1))])
+        undated = Entry("event", 3, 1, body(1))
+        undated.dated = False
+        self.log.write([undated])
         log = self.opened()
         self.assertTrue(log.has_undated(3))
         self.assertFalse(log.has_undated(4))
@@ -284,7 +286,7 @@ class TestSegments(unittest.TestCase):
         """No medium: nothing is written, the faults are counted, nothing is raised."""
         log = SegmentLog("/nowhere/log", limit_bytes=65536, on_lost=self.losses)
         self.assertFalse(log.open())
-        self.assertEqual(log.write(frames(1, 3)), [])
+        self.assertEqual(log.write(frames(1, 3)), 0)
         self.assertIsNone(log.peek())
         self.assertTrue(log.faults >= 2)
 
@@ -305,7 +307,8 @@ class TestSegments(unittest.TestCase):
             step = random.randrange(100)
             if step < 35:
                 count = random.randrange(1, 6)
-                for _ in log.write(frames(seq + 1, seq + count, size=random.choice((20, 600)))):
+                size = random.choice((20, 600))
+                for _ in range(log.write(frames(seq + 1, seq + count, size=size))):
                     seq += 1
                     waiting.add(seq)
             elif step < 65:
