@@ -84,6 +84,19 @@ soak: servers venv ## Watch a processor's memory for 30 minutes (ARGS="--minutes
 chaos: servers venv ## Do every fault to real servers under load; prints what was lost (nothing)
 	@$(RUN) -m tests.chaos $(ARGS)
 
+.PHONY: bench-device
+bench-device: servers venv ## Measure the firmware on MicroPython: heap, flash, payload, drain, jitter
+	@$(RUN) -m tests.bench.bench_device $(ARGS)
+
+.PHONY: soak-device
+soak-device: servers venv ## Random faults to our firmware, umqtt.simple and umqtt.robust (ARGS="--minutes 10")
+	@$(RUN) tests/firmware/install build/firmware-lib
+	@$(RUN) -m tests.bench.soak_device $(ARGS)
+
+.PHONY: chaos-device
+chaos-device: servers venv ## Kill firmware and broker at random for 5 minutes; a ledger knows every row
+	@$(RUN) -m tests.chaos.device $(ARGS)
+
 .PHONY: screenshots
 screenshots: servers venv ## Take pictures of the dashboard in both languages, into build/screenshots
 	@mkdir -p build/screenshots

@@ -1,6 +1,6 @@
 """Firmware, broker, processor and store together under random faults, with a ledger of every row.
 
-`python -m tests.firmware.whole_path --minutes 5`: the firmware runs on the MicroPython that boards
+`python -m tests.chaos.device --minutes 5`: the firmware runs on the MicroPython that boards
 run, provisioned by `steam device add`, with a proxy before a real RabbitMQ; broker and firmware
 are killed at random. Rows are then looked for in InfluxDB.
 """
@@ -29,7 +29,7 @@ from tests.system.rig import Rig, wait_until
 COMMIT_S = 60
 PERIOD_MS = 200
 PLANT = "sites: [{name: mill}]\nboilers: [{name: b1, site: mill}]\ndevices: []\n"
-PROGRAM = Path(__file__).parent / "programs" / "ledgered.py"
+PROGRAM = micropython.ROOT / "tests" / "firmware" / "programs" / "ledgered.py"
 _RESTART_CODE = 75
 
 

@@ -1,0 +1,60 @@
+"""Firmware on MicroPython, RabbitMQ, processor and InfluxDB under random faults; and the judge of its ledger."""
+
+import pytest
+
+from tests.chaos.device import COMMIT_S, Sampled, WholePath, compare
+
+
+@pytest.mark.chaos
+@pytest.mark.slow
+@pytest.mark.timeout(420)
+def test_device_killed_with_its_broker_doubles_and_loses_nothing(servers, tmp_path):
+    """Every row sampled is stored once; only a kill may cost rows, of its last minute, and is told."""
+    with WholePath(tmp_path, servers, seed=6) as path:
+        path.run(30)
+        found = path.finish()
+
+        assert found.lost == []
+        assert found.doubled == []
+        assert found.strange == []
+        assert path.undeclared(found) == []
+        assert found.stored > 50
+        assert min(path.faults["kill_broker"], path.faults["kill_firmware"]) > 0
+
+
+ROWS = [Sampled(1, 1, 0), Sampled(1, 2, 1000), Sampled(2, 3, 90_000)]
+
+
+def test_comparison_of_all_rows_once_is_clean():
+    """Each row is there, each once."""
+    found = compare(ROWS, [1, 2, 3], [])
+
+    assert found.is_clean
+    assert (found.sampled, found.stored) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("stored", "kills", "kind"),
+    [
+        ([1, 3], [], "lost"),
+        ([1, 3], [(2, 2000)], "lost"),
+        ([1, 3], [(1, 1000 + COMMIT_S * 1000 + 1)], "lost"),
+        ([1, 3], [(1, 999)], "lost"),
+        ([1, 2, 2, 3], [], "doubled"),
+        ([1, 2, 3, 4], [], "strange"),
+    ],
+)
+def test_comparison_finds_what_is_wrong(stored, kills, kind):
+    """Missing without a kill of its boot soon after it, doubled, or never sampled."""
+    found = compare(ROWS, stored, kills)
+
+    assert not found.is_clean
+    assert len(getattr(found, kind)) == 1
+
+
+def test_comparison_excuses_rows_of_the_minute_before_a_kill():
+    """A kill of the same boot within a minute explains a missing row."""
+    found = compare(ROWS, [1, 3], [(1, 1000 + COMMIT_S * 1000)])
+
+    assert found.is_clean
+    assert found.excused == [ROWS[1]]
