@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import os
+import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import msgspec
 
 from bridge.device_commands import DeviceFault
 from bridge.edited_file import replace_text
-from bridge.plant import Device
+from bridge.plant import Device, Plant
 from steam.settings import Settings
 
 BOARDS = ("esp32", "pico_w", "pi", "unix")
@@ -87,6 +88,25 @@ def check_board(board: str) -> None:
     """Refuse a board that there is no firmware for; raises DeviceFault."""
     if board not in BOARDS:
         raise DeviceFault(f"board {board or '(none)'!r}: there is firmware for {', '.join(BOARDS)}")
+
+
+def check_sensors(values: Mapping[str, Any], plant: Plant) -> list[str]:
+    """The metrics of a configuration that the plant does not know, sorted.
+
+    The firmware's own drivers are asked, on a board of no hardware; DeviceFault tells what they
+    refuse.
+    """
+    from device.steamlink import config, sensors
+    from device.steamlink.hal import fake
+
+    make_all: Any = sensors.make_all  # the firmware has no annotations there
+    with tempfile.TemporaryDirectory() as folder:
+        drivers, faults = make_all(config.filled(dict(values)), fake.Board(folder))
+    if faults:
+        raise DeviceFault("the sensors are wrong:\n  " + "\n  ".join(map(str, faults)))
+    return sorted(
+        {metric[0] for driver in drivers for metric in driver.metrics()} - set(plant.metrics)
+    )
 
 
 def check_absent(path: Path, *, force: bool) -> None:

@@ -14,7 +14,7 @@ from bridge.clock import utc_now
 from bridge.device_commands import DeviceFault
 from bridge.devices import DeviceChange
 from bridge.messages import Reason
-from bridge.plant import Device
+from bridge.plant import Device, load_plant
 from processor.quarantine import BadMessage
 from steam.commands import device_board, device_command, device_firmware
 from steam.console import ConfigOption, JsonOption, command, err, out, settings_at
@@ -26,6 +26,7 @@ from steam.provisioning import (
     Wifi,
     check_absent,
     check_board,
+    check_sensors,
     config_of,
     default_file,
     write_config,
@@ -100,9 +101,13 @@ def add(  # noqa: PLR0913, PLR0917 - one argument an option
         wifi=wifi,
         simulated=simulated,
     )
+    unknown = check_sensors(values, load_plant(settings.plant_path))
     change = devices_of(settings).add(entry)
     _tell(change)
     _write(path, values, change.password or "")
+    if unknown:
+        names = ", ".join(unknown)
+        out.print(f"plant.yaml lacks {names}: add to its `metrics`, or it is quarantined")
 
 
 @app.command("config")
@@ -226,7 +231,7 @@ def _write(path: Path, values: dict[str, Any], password: str) -> None:
     write_config(path, values | {"mqtt": mqtt})
     out.print(f"wrote {path}, for your eyes alone", markup=False, highlight=False)
     if "wifi" in values and not values["wifi"]["ssid"]:
-        out.print("it names no Wi-Fi: that is entered at the board's own portal, see its guide")
+        out.print("it names no Wi-Fi: that is entered at the board's own portal (device.md)")
 
 
 def _take_in(settings: Settings, device: str) -> None:

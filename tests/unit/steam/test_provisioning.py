@@ -9,11 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from bridge.device_commands import DeviceFault
-from bridge.plant import Device
+from bridge.plant import Device, load_plant
 from device.steamlink import config as firmware_config
 from steam.commands.device import app
 from steam.firmware import new_key
-from steam.provisioning import BOARDS, Wifi, ca_certificate, config_of, read_config
+from steam.provisioning import BOARDS, Wifi, ca_certificate, check_sensors, config_of, read_config
 from steam.registry import mqtt_accounts_of
 from steam.settings import load_settings
 
@@ -243,6 +243,21 @@ def test_add_of_a_board_without_firmware_writes_none(run, tmp_path):
     assert "no configuration written" in run("add", "mill", "plc", "--boiler", "b1")
 
     assert not (tmp_path / "plc.config.json").exists()
+
+
+def test_metrics_that_the_plant_does_not_know_are_told(run, settings_of, tmp_path):
+    """Their readings would be stored by nobody; the catalogue and plant.yaml are what is known."""
+    settings = settings_of("devices: {mqtt_host: b}\n")
+    sensor = {"kind": "digital", "bus": "x", "metric": "own_thing"}
+    values = made(settings, simulated=True)
+    values["buses"] = {"x": {"kind": "pin", "pin": 3}}
+    values["sensors"] = [*values["sensors"], sensor]
+    plant = load_plant(settings.plant_path)
+
+    assert check_sensors(values, plant) == ["own_thing"]
+    values["sensors"] = [sensor | {"bus": "y"}]
+    with pytest.raises(DeviceFault, match="bus 'y'"):
+        check_sensors(values, plant)
 
 
 def test_config_without_rotate_has_no_password(run, tmp_path):

@@ -1,5 +1,7 @@
-"""A firmware process provisioned, commanded and given new passwords by `steam device`, on a real RabbitMQ."""
+"""A firmware process provisioned, commanded, updated and given new passwords by `steam device`, on a real RabbitMQ."""
 
+import functools
+import http.server
 import json
 import subprocess
 import sys
@@ -10,6 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
+from device.steamlink import slots
+from device.steamlink.session import VERSION
 from tests.contract.mqtt_client import MqttClient
 from tests.firmware import micropython
 from tests.system.rig import ROOT, Rig, wait_until
@@ -24,8 +28,8 @@ RESTART_CODE = 75
 class Firmware:
     """The firmware in a process, started again whenever it asks for that."""
 
-    def __init__(self, interpreter, folder):
-        self._command = [*interpreter, "-m", "device.unix", str(folder)]
+    def __init__(self, *command):
+        self._command = command
         self._ending = threading.Event()
         self._process = None
         self._thread = threading.Thread(target=self._live, daemon=True)
@@ -69,15 +73,15 @@ def firmware(request, rig, tmp_path):
     folder = tmp_path / "board"
     folder.mkdir()
     (folder / "config.json").write_text((tmp_path / "d1.config.json").read_text())
-    with Firmware(interpreter, folder) as firmware:
+    with Firmware(*interpreter, "-m", "device.unix", str(folder)) as firmware:
         wait_until(lambda: identity(rig), "the device's first answer")
         yield firmware
 
 
-def ask(rig, op, *options):
+def ask(rig, op, device="pw-d1"):
     """The answer to a command, None where there is none."""
     done = subprocess.run(
-        [sys.executable, "-m", "steam", "device", "command", "pw-d1", op, "--wait", "2", *options],
+        [sys.executable, "-m", "steam", "device", "command", device, op, "--wait", "2"],
         env=rig.environment,
         capture_output=True,
         text=True,
@@ -166,3 +170,45 @@ def test_rotate_of_absent_firmware_changes_nothing_unless_shown(rig, tmp_path):
     shown = rig.run("device", "rotate", "pw-d1", "--show").split("shown only now:")[1].split()[0]
     assert opens(rig, shown)
     assert not opens(rig, first)
+
+
+@pytest.fixture
+def served(tmp_path):
+    """The address at which a folder's files are served."""
+    (tmp_path / "served").mkdir()
+    handler = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "served")
+    )
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_update_that_is_signed_is_started_and_kept(rig, served, tmp_path):
+    """Key, configuration, update, and the device answers from the new slot; another key is refused."""
+    settings = tmp_path / "steam.yaml"
+    rig.run("device", "firmware", "key", tmp_path / "key.pem")
+    rig.run("device", "firmware", "key", tmp_path / "other.pem")
+    settings.write_text(settings.read_text() + "devices: {ota_key_file: key.pem}\n")
+    folder = tmp_path / "pi"
+    folder.mkdir()
+    options = ("--board", "pi", "--mqtt-host", "127.0.0.1", "--simulated")
+    config = folder / "config.json"
+    rig.run("device", "add", "mill", "up-d1", "--boiler", "b1", *options, "--out", config)
+    rig.run("device", "firmware", "make", "pi", "--out", tmp_path / "served" / "pi.tar")
+    update = ("device", "update", "up-d1", "--url", f"{served}/pi.tar", "--key")
+    try:
+        with Firmware(sys.executable, "-m", "device.pi", "--folder", str(folder)) as firmware:
+            wait_until(lambda: ask(rig, "identify", "up-d1"), "the device's first answer")
+
+            told = rig.run(*update, tmp_path / "other.pem", expect=1)
+            assert "refused ota" in told
+            told = rig.run(*update, tmp_path / "key.pem")
+
+            assert f"up-d1 runs {VERSION}" in told
+            assert firmware.codes == [RESTART_CODE]
+            wait_until(lambda: slots.status(str(folder))["trial"] is None, "the trial's end")
+            assert slots.status(str(folder))["run"] == "a"
+    finally:
+        rig.run("device", "revoke", "up-d1")

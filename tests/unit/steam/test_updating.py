@@ -1,0 +1,206 @@
+"""`steam device update` and `firmware`: what is offered to a device, and what became of it."""
+
+import hashlib
+import threading
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from typer.testing import CliRunner
+
+from bridge.device_commands import CommandRefused, DeviceFault, NoAnswer
+from device.steamlink import rsa
+from steam.commands.device import app
+from steam.firmware import make_update, modulus, new_key
+from steam.updating import Offer, offer_of, update
+
+OFFER = Offer(url="http://x/u.tar", size=1024, sha256="0" * 64, sig="1", board="esp32", version="2")
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(302)
+        self.send_header("Location", "http://127.0.0.1:1/")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def served():
+    """A function that serves with a handler; returns the address."""
+    servers = []
+
+    def serve(handler):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory):
+    path = tmp_path_factory.mktemp("key") / "key.pem"
+    new_key(path)
+    return path
+
+
+def test_offer_is_what_a_device_with_the_key_takes(served, tmp_path, key):
+    """Size, hash and signature are those of what the address gives; the device's own check passes."""
+    made = make_update("unix", tmp_path / "u.tar", version="1.2.3")
+    url = served(partial(Quiet, directory=str(tmp_path))) + "/u.tar"
+
+    offer = offer_of(url, key)
+
+    assert (offer.size, offer.sha256) == (made.size, made.sha256)
+    assert (offer.board, offer.version) == ("unix", "1.2.3")
+    digest = hashlib.sha256((tmp_path / "u.tar").read_bytes()).digest()
+    rsa.check(digest, offer.sig, modulus(key))
+
+
+def test_offer_of_what_is_no_update_is_refused(served, tmp_path, key):
+    """A page, an empty file, another archive."""
+    (tmp_path / "page.html").write_text("<html>")
+    (tmp_path / "empty").touch()
+    base = served(partial(Quiet, directory=str(tmp_path)))
+
+    for name in ("page.html", "empty"):
+        with pytest.raises(DeviceFault, match="is no update: make one with"):
+            offer_of(f"{base}/{name}", key)
+    with pytest.raises(DeviceFault, match=r"cannot be fetched from here.*404"):
+        offer_of(f"{base}/absent.tar", key)
+
+
+def test_offer_beyond_what_a_device_takes_is_refused(served, tmp_path, key):
+    """One byte too many."""
+    (tmp_path / "big").write_bytes(bytes(1_048_577))
+
+    with pytest.raises(DeviceFault, match="larger than the 1048576 bytes"):
+        offer_of(served(partial(Quiet, directory=str(tmp_path))) + "/big", key)
+
+
+def test_offer_that_leads_elsewhere_is_refused(served, key):
+    """A device does not follow, so neither does this."""
+    with pytest.raises(DeviceFault, match="302"):
+        offer_of(served(Elsewhere), key)
+
+
+@pytest.mark.parametrize("url", ["ftp://x/u.tar", "file:///etc/passwd", "u.tar"])
+def test_offer_from_another_scheme_is_refused(url, key):
+    """Nothing is read from this machine's disk."""
+    with pytest.raises(DeviceFault, match="http:// or https://"):
+        offer_of(url, key)
+
+
+class Scripted:
+    """A device whose answers to identify and log are given one after the other."""
+
+    device = "d1"
+
+    def __init__(self, identities, logs=(), refuses=""):
+        self._identities, self._logs = list(identities), list(logs)
+        self._refuses = refuses
+        self.offered = None
+
+    def do(self, op, args=None):
+        if op == "ota":
+            if self._refuses:
+                raise CommandRefused(f"d1 refused ota: {self._refuses}")
+            self.offered = args
+            return {}
+        answers = self._identities if op == "identify" else self._logs
+        answer = answers.pop(0) if len(answers) > 1 else answers[0] if answers else []
+        if answer is None:
+            raise NoAnswer("away")
+        return answer if op == "identify" else {"lines": answer}
+
+
+OLD = {"board": "esp32", "boot": 4, "fw": "1"}
+NEW = {"board": "esp32", "boot": 5, "fw": "2"}
+
+
+def updated(device):
+    now = iter(range(0, 10_000, 10))
+    return update(
+        device,
+        OFFER,
+        lambda _: None,
+        within_s=60,
+        sleep=lambda _s: None,
+        monotonic=lambda: next(now),
+    )
+
+
+def test_update_ends_when_the_device_answers_with_the_new_version():
+    """It is away while it fetches; then it comes back with another boot."""
+    device = Scripted([OLD, None, OLD, None, NEW])
+
+    assert updated(device) == "2"
+    assert sorted(device.offered) == ["sha256", "sig", "size", "url"]
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        (Scripted([OLD | {"board": "pico_w"}]), "d1 is a pico_w; the update is for a esp32"),
+        (Scripted([OLD], refuses="ota: no key"), "refused ota: ota: no key"),
+        (
+            Scripted(
+                [OLD],
+                [["1 update refused: old"], ["1 update refused: old", "2 update refused: full"]],
+            ),
+            "d1: 2 update refused: full",
+        ),
+        (Scripted([OLD, None]), "did not come back within 60 s"),
+        (Scripted([OLD]), "did not come back within 60 s"),
+        (Scripted([OLD, NEW | {"fw": "1"}]), "answers with 1, not 2"),
+    ],
+)
+def test_update_that_fails_is_told(device, said):
+    """Another board, refused at once or later, gone, or back with what it had."""
+    with pytest.raises(DeviceFault, match=said):
+        updated(device)
+
+
+def run(*arguments, expect=0):
+    done = CliRunner().invoke(app, [*map(str, arguments)])
+    assert done.exit_code == expect, done.output
+    return done.stdout
+
+
+def test_firmware_commands_make_a_key_an_update_and_its_signature(tmp_path, monkeypatch):
+    """What they write and print fits together, and the key is its owner's alone."""
+    monkeypatch.chdir(tmp_path)
+    told = run("firmware", "key", "key.pem")
+    run("firmware", "make", "unix", "--version", "9", "--out", "u.tar")
+    signature = run("firmware", "sign", "u.tar", "--key", "key.pem").strip()
+
+    rsa.check(
+        hashlib.sha256((tmp_path / "u.tar").read_bytes()).digest(),
+        signature,
+        modulus(tmp_path / "key.pem"),
+    )
+    assert modulus(tmp_path / "key.pem") in told
+    assert (tmp_path / "key.pem").stat().st_mode & 0o077 == 0
+
+
+def test_firmware_faults_end_with_exit_code_1(tmp_path, monkeypatch):
+    """An unknown board, a key that is there, a key that is none."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").write_text("mine")
+
+    run("firmware", "make", "toaster", expect=1)
+    run("firmware", "key", "there", expect=1)
+    run("firmware", "sign", "there", "--key", "there", expect=1)
+    assert (tmp_path / "there").read_text() == "mine"
