@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 ARGS ?=
 PROCESSES ?= 2
 RUN := .venv/bin/python
-EXTRAS := embedded processor panel gateway flash infra dev
+EXTRAS := embedded processor panel gateway flash pi infra dev
 INFLUXDB2 := ../shared/tools/influxdb2/build
 # The project's own folders: nothing in an environment or beside the sources is formatted or checked.
 SOURCES := bridge device panel_app processor steam store tests .ci/locks

@@ -13,7 +13,7 @@ from .diag import Counters
 from .link import Link
 from .logring import LogRing
 from .outbox import Outbox
-from .session import Session
+from .session import VERSION, Session
 from .supervisor import SAFE_MODE_AFTER, Supervisor
 
 _WATCHDOG_MS = 8000
@@ -72,6 +72,8 @@ class App:
         if not self.safe:
             self._open_sampling(values)
         self._open_link(values)
+        if hasattr(board.network, "country"):  # which channels the radio may use
+            board.network.country(values["wifi"]["country"])
         self.commands = Commands(self, self.clock, self.counters)
         self.supervisor = Supervisor(
             self.clock, board.start_watchdog(_WATCHDOG_MS), self.log, self.counters
@@ -95,6 +97,13 @@ class App:
         except asyncio.CancelledError:  # CPython's way of an interrupt
             await self.leave()
             raise
+
+    def introduction(self) -> str:
+        """One line for whoever looks at the board's console."""
+        named = "waits for its configuration" if self.link is None else self.session.device
+        return "steam {} on {}, boot {}: {}".format(
+            VERSION, self.board.name, self.session.boot, named
+        )
 
     async def leave(self) -> None:
         """Say stopped to the broker, if it is there."""
@@ -440,6 +449,7 @@ class App:
 def run(app) -> None:
     """Open a device and run it; on an interrupt everything is kept and the program ends."""
     app.open()
+    print(app.introduction())  # noqa: T201 - `steam device flash` waits for it, journald keeps it
     try:
         asyncio.run(app.run())
     except KeyboardInterrupt:
