@@ -7,13 +7,13 @@ and before it is as old as `commit_ms`: a sudden end loses at most that much.
 
 from . import dating
 from .frames import MOST_PAYLOAD, Entry
+from .losses import Losses
 from .ring import Ring
 from .segments import SegmentLog
 from .times import Times
 
 _EVENT_SEGMENT = 4096
 _EVENT_RESERVE = 4  # less than data leaves: data never pushes events out
-_MOST_LOSSES = 32
 _RETRY_MS = 10000
 _TICK_MS = 1000
 
@@ -40,7 +40,7 @@ class Outbox:
         flash_free=None,
     ) -> None:
         self.boot = boot
-        self.drops = 0
+        self._losses = Losses()
         self._up_ms = up_ms
         self._commit_ms = commit_ms
         self._commit_bytes = commit_bytes
@@ -50,14 +50,14 @@ class Outbox:
         self._data = SegmentLog(
             folder + "/data",
             limit_bytes=limit_bytes,
-            on_lost=self._lost,
+            on_lost=self._losses.add,
             segment_bytes=segment_bytes,
             flash_free=flash_free,
         )
         self._events = SegmentLog(
             folder + "/events",
             limit_bytes=event_bytes,
-            on_lost=self._lost,
+            on_lost=self._losses.add,
             segment_bytes=_EVENT_SEGMENT,
             free_blocks_needed=_EVENT_RESERVE,
             flash_free=flash_free,
@@ -66,7 +66,6 @@ class Outbox:
         self._times = Times(
             folder + "/anchors", boot, segment_bytes // 64, self._events, self._data
         )
-        self._losses = []
         self._connected = False
         self._away_since = 0
         self._committed_at = 0
@@ -87,7 +86,7 @@ class Outbox:
         `dated` False says that its `t` is 0 and comes later; `live` that it may go out at once.
         """
         if len(payload) > MOST_PAYLOAD:
-            self._lost(self.boot, seq, seq, 1)
+            self._losses.add(self.boot, seq, seq, 1)
             return
         now = self._up_ms()
         entry = Entry(kind, self.boot, seq, payload, live)
@@ -99,7 +98,8 @@ class Outbox:
             self._times.waiting = True
         if not live:
             # Its age is that of its oldest row, so that rows are kept by `commit_ms`.
-            entry.at = min(now, dating.up_ms(payload) or now)
+            up = dating.up_ms(payload)
+            entry.at = now if up is None else min(now, up)
         if kind == "event" and self._may_write(now):
             self._write(self._events, [entry], now)
         if entry.position is not None and not live:
@@ -122,7 +122,7 @@ class Outbox:
     def _release(self, entry: Entry) -> None:
         """An entry leaves RAM without an acknowledgement."""
         if entry.position is None or not self._events.give_back(entry.position, entry.tries):
-            self._lost(entry.boot, entry.seq, entry.seq, 1)
+            self._losses.add(entry.boot, entry.seq, entry.seq, 1)
 
     # -- when to write
 
@@ -237,7 +237,7 @@ class Outbox:
                 entry.flying = True
                 return entry
             log.acknowledge(entry.position)
-            self._lost(entry.boot, entry.seq, entry.seq, 1)
+            self._losses.add(entry.boot, entry.seq, entry.seq, 1)
 
     def acknowledge(self, entry: Entry) -> None:
         """The PUBACK of an entry came: it is done."""
@@ -331,6 +331,11 @@ class Outbox:
         """How many damaged places were set aside in segments."""
         return self._data.corrupt + self._events.corrupt
 
+    @property
+    def drops(self) -> int:
+        """How many messages were lost."""
+        return self._losses.count
+
     def oldest(self) -> "tuple[int, int] | None":
         """The lowest (boot, seq) that is not acknowledged, wherever it is."""
         found = [(entry.boot, entry.seq) for entry in self._ring.entries[:1]]
@@ -342,19 +347,7 @@ class Outbox:
 
     def take_losses(self) -> "list[tuple[int, int, int, int]]":
         """What was lost since the last call: (boot, first seq, last seq, count)."""
-        losses = [tuple(loss) for loss in self._losses]
-        self._losses = []
-        return losses
-
-    def _lost(self, boot: int, first: int, last: int, count: int) -> None:
-        self.drops += count
-        losses = self._losses
-        if losses and losses[-1][0] == boot:
-            losses[-1][1] = min(first, losses[-1][1])
-            losses[-1][2] = max(last, losses[-1][2])
-            losses[-1][3] += count
-        elif len(losses) < _MOST_LOSSES:
-            losses.append([boot, first, last, count])
+        return self._losses.take()
 
 
 def _segment_bytes(limit_bytes: int) -> int:

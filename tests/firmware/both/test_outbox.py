@@ -6,6 +6,7 @@ import random
 import unittest
 
 from device.steamlink import codec
+from device.steamlink.losses import Losses
 from device.steamlink.outbox import Outbox
 from tests.firmware import trees
 
@@ -385,6 +386,16 @@ class TestOutbox(OutboxCase):
         seqs = sorted([seq for _, seq in ids(device.sent())])
         self.assertEqual(seqs[:3], [2, 3, 4])
         self.assertEqual(len(seqs) + lost, 399)
+
+    def test_outbox_losses_of_many_boots_are_counted_and_bounded(self):
+        """Ranges of one boot are joined; beyond 32 boots the count still grows."""
+        losses = Losses()
+        for boot in range(100):
+            losses.add(boot, 5, 6, 2)
+            losses.add(boot, 9, 9, 1)
+        self.assertEqual(losses.count, 300)
+        told = losses.take()
+        self.assertEqual((len(told), told[0], losses.take()), (32, (0, 5, 9, 3), []))
 
     def test_outbox_message_too_long_is_lost_and_told(self):
         """What no frame can hold does not stop the rest."""

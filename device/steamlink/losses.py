@@ -1,0 +1,27 @@
+"""What was lost, until it is told."""
+
+_MOST = 32
+
+
+class Losses:
+    """Counts lost messages; ranges of one boot are joined, beyond 32 boots only the count goes on."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._ranges = []
+
+    def add(self, boot: int, first: int, last: int, count: int) -> None:
+        """`count` messages of a boot with seq from `first` to `last` are lost."""
+        self.count += count
+        ranges = self._ranges
+        if ranges and ranges[-1][0] == boot:
+            known = ranges.pop()
+            ranges.append((boot, min(first, known[1]), max(last, known[2]), known[3] + count))
+        elif len(ranges) < _MOST:
+            ranges.append((boot, first, last, count))
+
+    def take(self) -> "list[tuple[int, int, int, int]]":
+        """(boot, first seq, last seq, count) of what was lost since the last call."""
+        ranges = self._ranges
+        self._ranges = []
+        return ranges
