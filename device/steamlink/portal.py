@@ -7,23 +7,16 @@ import asyncio
 import json
 import os
 
-from . import contract, portal_dns, portal_page
+from . import contract, portal_dns, portal_page, portal_request
 
 TYPE_CHECKING = False  # MicroPython has no typing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MOST_HEAD = 4096
-_MOST_BODY = 4096
 _MOST_WAITING = 4
-_PIECE = 512
 _UNREAD = ("413", "431")
-_MOST_LINGERING = 32
-_LINGER_S = 0.5
 _REQUEST_S = 5
 _MOST_PORT = 65535
-_TRIMMED = ("host", "port", "user", "site", "device")
-_FIELDS = ("ssid", "wifi_password", "password", "tls", "host", "port", "user", "site", "device")
 _PASSPHRASE = range(8, 64)  # IEEE 802.11: 8 to 63
 _LANGUAGES = ("pt", "en")
 
@@ -109,9 +102,9 @@ class Portal:
 
     async def _serve(self, reader: object, writer: object) -> None:
         try:
-            request = await asyncio.wait_for(_read(reader), self._request_s)
+            request = await asyncio.wait_for(portal_request.read(reader), self._request_s)
             status, more, body = self._answer(*request)
-        except _Refused as refused:
+        except portal_request.Refused as refused:
             status, more, body = refused.args[0], "", ""
         except asyncio.TimeoutError:
             status, more, body = "408 Request Timeout", "", ""
@@ -124,7 +117,7 @@ class Portal:
         writer.write(payload)
         await writer.drain()
         if status[:3] in _UNREAD:
-            await _linger(reader)
+            await portal_request.linger(reader)
 
     def _answer(self, method: str, target: str, body: bytes) -> "tuple[str, str, str]":
         path, _, query = target.partition("?")
@@ -135,8 +128,8 @@ class Portal:
         if method == "GET":
             return "200 OK", "", self._form(language, self._known(), {}, self._losses())
         if method == "POST":
-            return self._save(language, _decode(body))
-        raise _Refused("405 Method Not Allowed")
+            return self._save(language, portal_request.decode(body))
+        raise portal_request.Refused("405 Method Not Allowed")
 
     def _form(
         self, language: str, fields: "Mapping", faults: "Mapping", notes: "tuple[str, list]"
@@ -222,87 +215,10 @@ class Portal:
         return values
 
 
-class _Refused(Exception):
-    """A request that is answered with a status and nothing else."""
-
-
-async def _read(reader: object) -> "tuple[str, str, bytes]":
-    """(method, target, body) of a request; _Refused for what is too large or no HTTP."""
-    held = b""
-    while b"\r\n\r\n" not in held:
-        if len(held) > _MOST_HEAD:
-            raise _Refused("431 Request Header Fields Too Large")
-        held += await _more(reader)
-    at = held.find(b"\r\n\r\n")
-    head, body = held[:at], held[at + 4 :]
-    try:
-        lines = head.decode().split("\r\n")
-        method, target, _ = lines[0].split(" ")
-        length = _length(lines[1:])
-    except ValueError:
-        raise _Refused("400 Bad Request") from None
-    if length > _MOST_BODY:
-        raise _Refused("413 Payload Too Large")
-    while len(body) < length:
-        body += await _more(reader)
-    return method, target, body[:length]
-
-
-async def _linger(reader: object) -> None:
-    """Read past the rest of a refused request: closing before would take the answer back."""
-    for _ in range(_MOST_LINGERING):
-        if not await asyncio.wait_for(reader.read(_PIECE), _LINGER_S):
-            return
-
-
 def _close(writer: object) -> None:
     writer.close()
     if not hasattr(writer, "transport"):
         writer.s.close()  # MicroPython's close() does nothing
-
-
-async def _more(reader: object) -> bytes:
-    piece = await reader.read(_PIECE)
-    if not piece:
-        raise OSError("the phone has gone")
-    return piece
-
-
-def _length(lines: list) -> int:
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name.strip().lower() == "content-length":
-            if not value.strip().isdigit():
-                raise ValueError("content-length")
-            return int(value)
-    return 0
-
-
-def _decode(body: bytes) -> dict:
-    """The fields of a form (application/x-www-form-urlencoded); _Refused for what is no text."""
-    fields = {}
-    try:
-        for pair in body.decode().split("&"):
-            name, _, value = pair.partition("=")
-            if name in _FIELDS:
-                fields[name] = _unquote(value).strip() if name in _TRIMMED else _unquote(value)
-    except ValueError:
-        raise _Refused("400 Bad Request") from None
-    if not fields:
-        raise _Refused("400 Bad Request")
-    return fields
-
-
-def _unquote(text: str) -> str:
-    parts = text.replace("+", " ").split("%")
-    out = bytearray(parts[0].encode())
-    for part in parts[1:]:
-        out.append(int(part[:2], 16))
-        out.extend(part[2:].encode())
-    text = bytes(out).decode()
-    if any(letter < " " for letter in text):
-        raise ValueError("control characters")
-    return text
 
 
 def _exists(path: str) -> bool:
