@@ -71,12 +71,18 @@ try:
         os.chdir('/')
     facts = os.statvfs('.')
     here = [entry[0] for entry in os.ilistdir('.')]
+    number = ''
+    try:
+        import binascii, machine
+        number = binascii.hexlify(machine.unique_id()).decode()
+    except (ImportError, AttributeError):
+        pass
     library = _tree('lib/steamlink', []) if 'lib' in here and 'steamlink' in os.listdir('lib') else []
     print('STEAM:' + json.dumps({
         'version': list(sys.implementation[1][:3]), 'platform': sys.platform,
         'machine': getattr(sys.implementation, '_machine', ''),
         'mpy': getattr(sys.implementation, '_mpy', 0) & 0xff,
-        'free': facts[1] * facts[3], 'here': here, 'library': library}))
+        'free': facts[1] * facts[3], 'here': here, 'library': library, 'number': number}))
 except Exception as error:
     print('STEAM:' + json.dumps({'fault': repr(error)}))
 """
@@ -126,6 +132,11 @@ class Probe(msgspec.Struct, frozen=True):
     free: int
     here: list[str]
     library: list[str]
+    number: str = ""
+
+    def unique_id(self) -> str:
+        """The chip's number in hex, as the firmware names it; "" where it has none."""
+        return self.number
 
     def __str__(self) -> str:
         version = ".".join(map(str, self.version))

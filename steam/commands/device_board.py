@@ -74,6 +74,17 @@ def flash(
                 lambda name, done, _all: progress.update(task, description=name, completed=done),
             )
     out.print(visible(flashing.first_line(port)), markup=False)
+    _tell_portal(found)
+
+
+def _tell_portal(found: "Probe") -> None:
+    """The board's own network, which it opens while it lacks a configuration or a Wi-Fi."""
+    from device.steamlink import portal
+
+    if found.number:
+        name, password = portal.access(found)
+        text = f"its own network, while it has none: {name}, password {password}"
+        out.print(visible(text), markup=False, highlight=False)
 
 
 def _check_board(entry: Device) -> None:

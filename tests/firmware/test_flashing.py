@@ -78,6 +78,7 @@ def test_flash_puts_running_firmware_on_a_bare_board(board, sources, run):
 
     assert "MicroPython 1." in told
     assert "steam: the firmware runs" in told
+    assert "its own network, while it has none: steam-4142, password 31324142" in told
     found = files(board.folder)
     assert {"boot.py", "main.py", "config.json", "lib/steamlink/app.mpy"} <= found
     assert not any(name.startswith("lib") and name.endswith(".py") for name in found)

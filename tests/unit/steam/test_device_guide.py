@@ -1,0 +1,54 @@
+"""docs/guides/device.md: what it has a technician type is what `steam device` takes."""
+
+import re
+import shlex
+from pathlib import Path
+
+import msgspec
+import pytest
+import typer
+
+from device.steamlink import config, schema
+from steam.commands.device import app
+from steam.settings import load_settings
+
+GUIDE = Path(__file__).resolve().parents[3] / "docs" / "guides" / "device.md"
+TEXT = GUIDE.read_text(encoding="utf-8")
+BLOCKS = "\n".join(re.findall(r"^```bash\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL))
+TYPED = sorted({*re.findall(r"^steam (device .*)$", BLOCKS, re.MULTILINE)})
+
+
+def parsed(line):
+    """The command and its arguments as typer takes them, without running it."""
+    command, words = typer.main.get_command(app), shlex.split(line)[1:]
+    while hasattr(command, "commands"):
+        command, words = command.commands[words[0]], words[1:]
+    return command.make_context(command.name, words).params
+
+
+@pytest.mark.parametrize("line", TYPED)
+def test_typed_command_is_one_that_steam_takes(line):
+    """Every option and argument of the guide exists."""
+    assert parsed(line)
+
+
+def test_settings_of_the_guide_are_taken(tmp_path):
+    """The section of steam.yaml, with everything that stands behind a # too."""
+    section = re.search(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)[1]
+    (tmp_path / "steam.yaml").write_text(
+        re.sub(r"^  # ", "  ", section, flags=re.MULTILINE), encoding="utf-8"
+    )
+
+    side = load_settings(tmp_path / "steam.yaml").devices
+
+    assert (side.mqtt_host, side.mqtt_port, side.tls) == ("192.168.10.5", 1883, True)
+
+
+def test_change_of_the_guide_is_one_that_the_firmware_takes():
+    """The example of patch_config is within the schema."""
+    change = msgspec.json.decode(re.search(r"patch_config --args '(.*)'", BLOCKS)[1])
+    values = config.filled({"site": "s", "device": "d"})
+    values["mqtt"]["host"] = "b"
+    values["sampling"].update(change["sampling"])
+
+    assert schema.validate(values) == []
