@@ -19,6 +19,7 @@ from .supervisor import SAFE_MODE_AFTER, Supervisor
 _WATCHDOG_MS = 8000
 _SETTLED_MS = 60000
 _FLOOR_MS = 3600000
+_SAFE_MS = 600000
 _UNNAMED = "unnamed"  # until the portal has named it; nothing is sent under it
 
 
@@ -304,7 +305,10 @@ class App:
         if not self._settled and up_ms >= _SETTLED_MS:
             self._settled = True
             self.boots.settled()
-        if self.config.trial and up_ms >= self.config.TRIAL_MS and self.link.connections == 0:
+        if self.safe and up_ms >= _SAFE_MS:  # what kept it from working may be over
+            self._restart_soon("safe_mode_over")
+        offline = self.link is None or self.link.connections == 0
+        if self.config.trial and offline and up_ms >= self.config.TRIAL_MS:
             self.config.rollback()
             self._restart_soon("config_rolled_back")
 
@@ -452,6 +456,9 @@ def run(app) -> None:
     print(app.introduction())  # noqa: T201 - `steam device flash` waits for it, journald keeps it
     try:
         asyncio.run(app.run())
+    except Exception as fault:
+        app.boots.blame("crash: {}".format(type(fault).__name__))
+        raise
     except KeyboardInterrupt:
         if sys.implementation.name == "micropython":  # its loop stands as it was
             asyncio.get_event_loop().run_until_complete(app.leave())

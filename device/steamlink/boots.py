@@ -1,9 +1,12 @@
 """How often a device has started: a number that only grows, through every power cut."""
 
 from . import contract
+from .constant import const
 from .copies import Copies
 
-_MOST_REASON = 64
+_MOST_REASON = const(64)
+# Causes of a start that are no fault of the boot before; "unknown" is a PC, whose process was killed.
+_POWER = ("power_on", "brownout", "unknown")
 
 
 class Boots:
@@ -11,7 +14,8 @@ class Boots:
 
     After `begin`: `number` (u32), `clean` (the last boot ended as planned), `reason` (what
     that boot gave as its end, "" if nothing), `failures` (boots in a row before this one that
-    neither settled nor ended as planned), `saved` (False: the flash did not take the number).
+    neither settled nor ended as planned, power cuts left out), `saved` (False: the flash did
+    not take the number).
     """
 
     def __init__(self, folder: str) -> None:
@@ -36,6 +40,8 @@ class Boots:
         reason = last.get("reason")
         self.reason = reason if isinstance(reason, str) else ""
         self.failures = _natural(last.get("failures"))
+        if self.failures and cause in _POWER and not self.clean and not self.reason:
+            self.failures -= 1
         self.number = min(max(_natural(last.get("number")), at_least) + 1, contract.MAX_U32)
         # Counted as a failure until it has settled or ended as planned.
         self._streak = self.failures

@@ -38,11 +38,12 @@ class TestApp(unittest.TestCase):
     def tearDown(self):
         folders.remove(self.folder)
 
-    def started(self, config=CONFIG, utc_ms=UTC_MS, **board):
+    def started(self, config=CONFIG, utc_ms=UTC_MS, cause="power_on"):
         """A device that has been opened on a board with this configuration."""
         if config is not None:
             folders.write(self.folder + "/config.json", json.dumps(config))
-        self.board = fake.Board(self.folder, utc_ms=utc_ms, **board)
+        self.board = fake.Board(self.folder, utc_ms=utc_ms)
+        self.board.cause = cause
         device = firmware.App(self.board, random=lambda: 0.0)
         device.open()
         device._rows_come = Always()
@@ -116,22 +117,42 @@ class TestApp(unittest.TestCase):
     def test_app_five_boots_that_did_not_settle_start_in_safe_mode(self):
         """No sensor is touched, but the device can be reached and repaired."""
         for _ in range(5):
-            self.started()
-        device = self.started()
+            self.started(cause="watchdog")
+        device = self.started(cause="watchdog")
 
         self.assertTrue(device.safe and device.sampler is None and device.link is not None)
         payload = device.session.birth(1)
         self.assertEqual(json.loads(payload.decode())["metrics"], [])
 
+    def test_app_mains_that_comes_and_goes_is_no_reason_for_safe_mode(self):
+        """Ten power cuts in a row: it samples all the same."""
+        for _ in range(10):
+            device = self.started()
+
+        self.assertTrue(device.sampler is not None)
+
+    def test_app_safe_mode_ends_by_itself(self):
+        """After ten minutes it tries to work again."""
+        for _ in range(6):
+            device = self.started(cause="watchdog")
+        restarts = []
+        device._restart_soon = restarts.append
+        self.board.watchdog = None
+        self.board.advance(600000)
+        device._prove(device.clock.up_ms())
+
+        self.assertEqual(restarts, ["safe_mode_over"])
+        self.assertFalse(self.started(cause="soft").safe)
+
     def test_app_settled_boot_ends_the_counting(self):
         """After a minute a boot is a good one."""
         for _ in range(5):
-            device = self.started()
+            device = self.started(cause="watchdog")
         self.board.watchdog = None
         self.board.advance(60001)
         device._prove(device.clock.up_ms())
 
-        self.assertFalse(self.started().safe)
+        self.assertFalse(self.started(cause="watchdog").safe)
 
     def test_app_change_that_never_comes_online_is_rolled_back(self):
         """Five minutes without a broker: the configuration of before is in force again."""

@@ -17,10 +17,10 @@ class TestBoots(unittest.TestCase):
     def tearDown(self):
         scratch.remove(self.folder)
 
-    def start(self, at_least=0):
+    def start(self, at_least=0, cause="watchdog"):
         """The device starts."""
         boots = Boots(self.folder)
-        boots.begin("power_on", at_least)
+        boots.begin(cause, at_least)
         return boots
 
     def test_boots_of_a_new_device_begin_at_1(self):
@@ -55,6 +55,22 @@ class TestBoots(unittest.TestCase):
 
         self.assertEqual((second.clean, second.reason), (True, "update"))
         self.assertEqual((third.clean, third.reason), (False, ""))
+
+    def test_boots_that_a_power_cut_ended_are_no_failures(self):
+        """A mains that comes and goes must not end in safe mode, where nothing is sampled."""
+        for cause in ("power_on", "brownout", "unknown"):
+            for _ in range(3):
+                boots = self.start(cause=cause)
+
+            self.assertEqual(boots.failures, 0)
+
+    def test_boots_that_were_blamed_are_failures_whatever_cut_the_power(self):
+        """A firmware that named its own fault is not excused by a reset that looks like power."""
+        for _ in range(3):
+            boots = self.start(cause="unknown")
+            boots.blame("crash: ValueError")
+
+        self.assertEqual(self.start(cause="unknown").failures, 3)
 
     def test_boots_that_do_not_settle_are_failures_in_a_row(self):
         """Five of them are the supervisor's safe mode."""
