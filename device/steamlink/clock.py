@@ -1,15 +1,16 @@
 """Time of a device: milliseconds since its start that never wrap, and UTC where it is known."""
 
 from . import contract
+from .constant import const
 from .copies import Copies
 
-_FIRST_MS = 1577836800000  # 2020-01-01: before that no firmware of Steam was built
-_LAST_MS = 4102444800000  # 2100-01-01
-_DAY_MS = 86400000
-_MARGIN_MS = 300000
-_FLOOR_STEP_MS = 600000
-_AGREE_MS = 10000
-_AGREEING = 3
+_FIRST_MS = const(1577836800000)  # 2020-01-01: before that no firmware of Steam was built
+_LAST_MS = const(4102444800000)  # 2100-01-01
+_DAY_MS = const(86400000)
+_MARGIN_MS = const(300000)
+_FLOOR_STEP_MS = const(600000)
+_AGREE_MS = const(10000)
+_AGREEING = const(3)
 
 
 class Clock:

@@ -7,16 +7,17 @@ and, called by `proceed()` only: `rebirth()`, `restart(reason)`, `start_update(a
 """
 
 from . import codec, contract
+from .constant import const
 
 TYPE_CHECKING = False  # MicroPython has no typing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_REMEMBERED = 16
-_MOST_BYTES = 8192
-_MOST_WAITING = 4
-_MOST_REPLAYED = 10000
-_MOST_ERROR = 300
+_REMEMBERED = const(16)
+_MOST_BYTES = const(8192)
+_MOST_WAITING = const(4)
+_MOST_REPLAYED = const(10000)
+_MOST_ERROR = const(300)
 # What changes the device is not done when nobody can tell how old the order is.
 _NEED_CLOCK = ("patch_config", "restart", "ota")
 # Their answers are long and asking again does no harm: they are made anew, not remembered.

@@ -4,6 +4,8 @@ import binascii
 import json
 import os
 
+from . import forget
+from .constant import const
 from .copies import Copies
 
 # As text, because the dicts would take 5 KB of heap for ever.
@@ -17,11 +19,11 @@ _DEFAULTS = """{"v": 1, "site": "", "device": "", "board": "", "boot_from": 0,
 "diag_s": 60, "ota": {"key": ""}, "buses": {}, "sensors": [], "limits": []}"""
 # One more whenever the schema refuses what it took before: kept copies are then judged anew.
 _SCHEMA = 1
-_FILE = "config.json"
-_MOST_BYTES = 16384
-_TRIAL_BOOTS = 3
-_MASK = "***"
-_SECRET = "password"  # noqa: S105 - part of the names of keys
+_FILE = const("config.json")
+_MOST_BYTES = const(16384)
+_TRIAL_BOOTS = const(3)
+_MASK = const("***")
+_SECRET = const("password")
 
 
 def defaults() -> dict:
@@ -46,7 +48,10 @@ def validate(values: dict) -> "list[str]":
     """What is wrong with a configuration, as "path: what is wrong"; empty if nothing is."""
     from . import schema
 
-    return schema.validate(values)
+    try:
+        return schema.validate(values)
+    finally:
+        forget("schema")
 
 
 class Config:

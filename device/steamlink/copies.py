@@ -7,8 +7,10 @@ import binascii
 import json
 import os
 
-_MOST_BYTES = 32768
-_EIO = 5
+from .constant import const
+
+_MOST_BYTES = const(32768)
+_EIO = const(5)
 
 
 class Copies:

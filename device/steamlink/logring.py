@@ -1,6 +1,8 @@
 """The last lines of a device's log, in memory only."""
 
-_MOST_LETTERS = 120
+from .constant import const
+
+_MOST_LETTERS = const(120)
 
 
 class LogRing:

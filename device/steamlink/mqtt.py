@@ -8,9 +8,10 @@ import asyncio
 import gc
 
 from . import packets, stream
+from .constant import const
 
-_LAST_ID = 65535
-_MOST_IN_FLIGHT = 32
+_LAST_ID = const(65535)
+_MOST_IN_FLIGHT = const(32)
 
 
 class ConnectionLost(OSError):

@@ -1,8 +1,10 @@
 """When the next attempt to connect comes, and how fast a backlog goes; pure, times are up ms."""
 
-_SLOW_MS = 2000
-_SLOWEST_SHARE = 8
-_ONE = 1000  # a message, in thousandths of a token
+from .constant import const
+
+_SLOW_MS = const(2000)
+_SLOWEST_SHARE = const(8)
+_ONE = const(1000)  # a message, in thousandths of a token
 
 
 class Backoff:

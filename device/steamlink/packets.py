@@ -3,14 +3,7 @@
 ValueError says what a caller asked wrongly; Malformed says what a broker sent wrongly.
 """
 
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(value: int) -> int:
-        """On MicroPython, the compiler then keeps no name for the number."""
-        return value
-
+from .constant import const
 
 CONNACK = 0x20
 PUBLISH = 0x30

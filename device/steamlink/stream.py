@@ -7,10 +7,11 @@ only `_write` writes, only one task reads, and `drop` stops both before it close
 import asyncio
 
 from . import packets
+from .constant import const
 
-_CHUNK = 512
-_MOST_QUEUED = 16
-_MOST_SKIPPED = 2097152  # a longer message is an attack or nonsense, not worth the air
+_CHUNK = const(512)
+_MOST_QUEUED = const(16)
+_MOST_SKIPPED = const(2097152)  # a longer message is an attack or nonsense, not worth the air
 
 
 class PacketStream:

@@ -3,10 +3,12 @@
 import asyncio
 import gc
 
+from .constant import const
+
 SAFE_MODE_AFTER = 5
-_TURN_S = 1
-_LONGEST_BACKOFF_S = 60
-_SETTLED_MS = 60000
+_TURN_S = const(1)
+_LONGEST_BACKOFF_S = const(60)
+_SETTLED_MS = const(60000)
 
 
 class Checkin:

@@ -3,9 +3,11 @@
 import binascii
 import ssl
 
-_BEGIN = "-----BEGIN CERTIFICATE-----"
-_END = "-----END CERTIFICATE-----"
-_LAST_ERRNO = -255  # below that, MicroPython's OSErrors carry numbers of mbedTLS
+from .constant import const
+
+_BEGIN = const("-----BEGIN CERTIFICATE-----")
+_END = const("-----END CERTIFICATE-----")
+_LAST_ERRNO = const(-255)  # below that, MicroPython's OSErrors carry numbers of mbedTLS
 
 
 def context(ca: "bytes | None" = None):

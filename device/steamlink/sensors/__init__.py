@@ -10,9 +10,8 @@ A driver of several metrics takes what is special of one from "chain": {metric: 
 """
 
 import asyncio
-import sys
 
-from .. import contract  # noqa: TID252 - a board's package has another name
+from .. import contract, forget  # noqa: TID252 - a board's package has another name
 
 if hasattr(asyncio, "sleep_ms"):
     sleep_ms = asyncio.sleep_ms
@@ -68,7 +67,7 @@ def make(cfg, buses):
     try:
         return _making.make(cfg, buses)
     finally:
-        forget("_making")
+        forget("sensors._making")
 
 
 def make_all(values, board):
@@ -82,10 +81,4 @@ def make_all(values, board):
     try:
         return _making.make_all(values, board)
     finally:
-        forget("_making")
-
-
-def forget(name):
-    """Give back the memory of a file of this folder that is needed only at the start."""
-    sys.modules.pop(__name__ + "." + name, None)
-    globals().pop(name, None)
+        forget("sensors._making")

@@ -7,9 +7,9 @@ its line a time-out each time.
 
 import struct
 
-from .. import contract, modbus  # noqa: TID252 - a board's package has another name
+from .. import contract, forget, modbus  # noqa: TID252 - a board's package has another name
 from ..constant import const  # noqa: TID252 - a board's package has another name
-from . import Sensor, SensorError, forget
+from . import Sensor, SensorError
 
 KIND = "modbus"
 BUS = "uart or tcp"
@@ -40,7 +40,7 @@ class Driver(Sensor):
         try:
             self._points, self._polls = _register_map.load(cfg["map"], cfg["metrics"])
         finally:
-            forget("_register_map")
+            forget("sensors._register_map")
         self._master = modbus.master(bus, cfg["framing"], cfg["answer_ms"], cfg["retries"])
         self._silent = 0
 
