@@ -25,13 +25,14 @@ LEAST_MICROPYTHON = (1, 22)
 PLATFORMS = {"esp32": "esp32", "pico_w": "rp2", "unix": "linux"}
 """The boards that are flashed, and what MicroPython calls their platform."""
 
-RUNS = re.compile(r"^steam\b.*", re.MULTILINE)
+RUNS = re.compile(r"^steam \d\S* on .*", re.MULTILINE)
 """The line that the firmware prints once it runs."""
 
 _DIED = re.compile(r"^Traceback .*?^(\w[^\r\n]*)", re.MULTILINE | re.DOTALL)
 _NO_CONTROLS = dict.fromkeys(set(range(32)) - {ord("\n")})
 _PROMPT = re.compile(rb">>> ?$")
 _INTERRUPTS = 5
+_STOPS = 3
 _KEEPS_WITHIN_S = 4.0
 _BYTECODE = 6
 _ANSWER_WITHIN_S = 30.0
@@ -331,9 +332,7 @@ def flash(
     interrupted but not started again. What readings it stored stays.
     """
     if "main.py" in found.here:
-        mpremote.ask(_REMOVE.format(paths=["main.py"]))
-        mpremote.reset()
-        _wait_until_back(mpremote)
+        _stop(mpremote)
     stale = [name for name in found.library if name not in firmware]
     slots = [name for name in _SLOT_FILES if name in found.here]
     mpremote.ask(_REMOVE.format(paths=[*slots, *stale]))
@@ -373,6 +372,22 @@ def first_line(port: str, within_s: float = _STARTS_WITHIN_S) -> str:
         f"it off and on; what it says: {sys.executable} -m mpremote connect {port} repl. It last "
         f"said: {heard.strip()[-300:]!r}"
     )
+
+
+def _stop(mpremote: Mpremote) -> None:
+    """Have the board start without the firmware; its watchdog may bite meanwhile, so thrice."""
+    for attempt in range(_STOPS):
+        try:
+            mpremote.interrupt()
+            mpremote.ask(_REMOVE.format(paths=["main.py"]))
+            mpremote.reset()
+            _wait_until_back(mpremote)
+        except FlashFault:
+            if attempt == _STOPS - 1:
+                raise
+            time.sleep(_STARTS_IN_S)
+        else:
+            return
 
 
 def _wait_until_back(mpremote: Mpremote) -> None:

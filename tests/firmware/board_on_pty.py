@@ -32,6 +32,7 @@ class BoardOnPty:
     """Runs boot.py and main.py of `folder`, then the prompt; a reset starts it anew.
 
     `port` is what mpremote is given. Ctrl-C interrupts what runs, as on a board. `resets` counts.
+    With `watchdog_s` the board resets so long after main.py was interrupted, whatever it does then.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,6 +45,7 @@ class BoardOnPty:
         self._start = stubs / "start.py"
         self._env = os.environ | {"MICROPYPATH": f"{stubs}:lib:.frozen"}
         self.resets = 0
+        self.watchdog_s = None
         self._outer, self._held = pty.openpty()
         _raw(self._held, signals=False)
         self.port = os.ttyname(self._held)
@@ -85,10 +87,15 @@ class BoardOnPty:
         """Between the two terminals, until the interpreter ends; a board that starts is deaf."""
         ends = {self._outer: inner, inner: self._outer}
         hears_at = time.monotonic() + DEAF_S
+        bites_at, watched = None, (self.folder / "main.py").exists()
         while process.poll() is None and not self._ending.is_set():
+            if bites_at is not None and time.monotonic() > bites_at:
+                return
             for ready in select.select(list(ends), [], [], 0.05)[0]:
                 with contextlib.suppress(OSError):
                     said = os.read(ready, 4096)
+                    if b"\x03" in said and ready == self._outer and watched and self.watchdog_s:
+                        bites_at = bites_at or time.monotonic() + self.watchdog_s
                     if ready == inner or time.monotonic() > hears_at:
                         os.write(ends[ready], said)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import threading
 
 import pytest
@@ -14,17 +15,16 @@ from steam.commands.device import app
 from steam.flashing import FlashFault, Mpremote, Probe, check_fit, first_line
 from tests.firmware.board_on_pty import BoardOnPty, wait_until
 
-# The starters of a board, but for a machine without pins; the firmware says that it runs.
+# The starter of a board, but for a machine without pins.
 MAIN = """\
 from steamlink import app, hal
-board = hal.board("unix")
-print("steam: the firmware runs")
-app.main(board)
+app.main(hal.board("unix"))
 """
 PLANT = (
     "sites: [{name: s}]\nboilers: [{name: b1, site: s}]\n"
     "devices: [{name: d1, site: s, boiler: b1, board: unix}]\n"
 )
+RUNS = r"steam \S+ on unix, boot \d+: d1"
 CONFIG = {
     "v": 1,
     "site": "s",
@@ -77,7 +77,7 @@ def test_flash_puts_running_firmware_on_a_bare_board(board, sources, run):
     told = run("--port", board.port)
 
     assert "MicroPython 1." in told
-    assert "steam: the firmware runs" in told
+    assert re.search(RUNS, told)
     assert "its own network, while it has none: steam-4142, password 31324142" in told
     found = files(board.folder)
     assert {"boot.py", "main.py", "config.json", "lib/steamlink/app.mpy"} <= found
@@ -100,9 +100,21 @@ def test_flash_over_running_firmware_replaces_it_and_keeps_what_it_stored(board,
     told = run("--port", board.port)
 
     assert "keeps the configuration that it has" in told
-    assert "steam: the firmware runs" in told
+    assert re.search(RUNS, told)
     assert not {"a.ok", "slot.a", "lib/steamlink/app.py"} & files(board.folder)
     assert (kept / "note").read_text() == "stays"
+
+
+def test_flash_outlasts_the_watchdog_of_what_runs(board, sources, run):
+    """Interrupted firmware no longer feeds its watchdog: the board resets in the middle of it all."""
+    run("--port", board.port)
+    board.watchdog_s = 2.5
+    resets = board.resets
+
+    told = run("--port", board.port)
+
+    assert re.search(RUNS, told)
+    assert board.resets >= resets + 3  # the watchdog's, without main.py, and at the end
 
 
 def test_dry_run_changes_nothing(board, sources, run):
