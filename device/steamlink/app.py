@@ -20,6 +20,8 @@ _WATCHDOG_MS = 8000
 _SETTLED_MS = 60000
 _FLOOR_MS = 3600000
 _SAFE_MS = 600000
+_PORTAL_AFTER_S = 300
+_PORTAL_S = 600
 _UNNAMED = "unnamed"  # until the portal has named it; nothing is sent under it
 
 
@@ -91,8 +93,7 @@ class App:
             tasks.spawn("link", self.link.run, 120000)
             tasks.spawn("clock", self._keep_time, 0)
         tasks.spawn("housekeeping", self._keep_house, 30000)
-        if self._needs_portal():
-            tasks.spawn("portal", self._serve_portal, 0)
+        tasks.spawn("portal", self._offer_portal, 0)
         try:
             await tasks.run()
         except asyncio.CancelledError:  # CPython's way of an interrupt
@@ -141,6 +142,11 @@ class App:
             "lost_at_most_s": 0 if clean else values["store"]["commit_s"],
         }
         self.session.event("reset", details)
+        from . import slots
+
+        failed = slots.take_failure(self.board.folder)
+        if failed is not None:
+            self.session.event("config", {"update": "taken back", "slot": failed})
 
     def _open_sampling(self, values) -> None:
         from . import sensors
@@ -401,7 +407,8 @@ class App:
         await asyncio.sleep(1)
         await self.link.close()
         try:
-            await ota.update(args, self.board, self.link.config["ota"]["key"])
+            key = self.link.config["ota"]["key"]
+            await ota.update(args, self.board, key, tls=self._trusted(args["url"]))
         except (OSError, ValueError, MemoryError) as fault:
             self.counters.add("updates_refused")
             self.log.note("update refused: {}".format(fault))
@@ -409,6 +416,16 @@ class App:
             self.link.paused = False
             return
         await self._restart("update")
+
+    def _trusted(self, url: str):
+        """The plant's CA for an update over https."""
+        if not url.startswith("https:"):
+            return None
+        from . import tls
+
+        ca = self.link.config["mqtt"]["ca"]
+        self.clock.certificate_time()
+        return tls.from_file(self.board.folder + "/" + ca if ca else None)
 
     # -- the end
 
@@ -438,16 +455,31 @@ class App:
         # Kept, or the collector may take a task that runs.
         self._task = asyncio.create_task(coroutine)
 
-    # -- without a configuration
+    # -- entering the configuration at the board
 
-    def _needs_portal(self) -> bool:
-        return self.link is None or (self.board.has_wifi and not self.link.config["wifi"]["ssid"])
+    async def _offer_portal(self, _checkin) -> None:
+        """Serve the portal where there is nothing to connect to, or where Wi-Fi never let us in.
 
-    async def _serve_portal(self, _checkin) -> None:
+        The latter only after the power was switched on, which takes somebody at the board, and
+        for a while: a mistyped password must not need a cable.
+        """
+        if self.link is None:
+            await self._serve_portal()
+        elif self.board.has_wifi and self.board.reset_cause() == "power_on":
+            await asyncio.sleep(_PORTAL_AFTER_S)
+            if self.link.connections == 0 and not self.board.network.is_up():
+                self.link.paused = True
+                try:
+                    await asyncio.wait_for(self._serve_portal(), _PORTAL_S)
+                except asyncio.TimeoutError:
+                    self.log.note("portal: nobody came")
+                self.link.paused = False
+
+    async def _serve_portal(self) -> None:
         from . import portal
 
-        await portal.serve(self.board, self.config)
-        await self._restart("portal")
+        if await portal.serve(self.board, self.config):
+            await self._restart("portal")
 
 
 def run(app) -> None:

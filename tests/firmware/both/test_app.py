@@ -6,6 +6,7 @@ import unittest
 
 from device.steamlink import app as firmware
 from device.steamlink import codec
+from device.steamlink.copies import Copies
 from device.steamlink.hal import fake, unix
 from tests.firmware import folders
 from tests.firmware import scripted_broker as scripted
@@ -59,12 +60,38 @@ class TestApp(unittest.TestCase):
             found.append((entry.kind, json.loads(bytes(entry.payload).decode())))
             device.outbox.acknowledge(entry)
 
+    def offer(self, device):
+        """Run what offers the portal; how often it was served."""
+        served = []
+
+        async def serve():
+            served.append(device.link is not None and device.link.paused)
+
+        device._serve_portal = serve
+        firmware._PORTAL_AFTER_S = 0.001
+        asyncio.run(device._offer_portal(Always()))
+        return served
+
     def test_app_without_configuration_waits_in_the_portal(self):
         """Nothing to connect to and nothing to measure: only the portal is wanted."""
         device = self.started(config=None)
 
-        self.assertTrue(device._needs_portal())
+        self.assertEqual(self.offer(device), [False])
         self.assertTrue(device.link is None and device.sampler is None)
+
+    def test_app_wifi_that_never_let_it_in_opens_the_portal_after_power_on(self):
+        """A mistyped password needs no cable: the link rests while the portal is served."""
+        device = self.started()
+
+        self.assertEqual(self.offer(device), [True])
+        self.assertFalse(device.link.paused)
+
+    def test_app_portal_stays_closed_without_somebody_at_the_board(self):
+        """After a watchdog, or once it was online, nobody near can open it by jamming the Wi-Fi."""
+        self.assertEqual(self.offer(self.started(cause="watchdog")), [])
+        device = self.started()
+        device.link.connections = 1
+        self.assertEqual(self.offer(device), [])
 
     def test_app_garbage_configuration_is_told_and_starts_all_the_same(self):
         """A config.json that is none leaves the device in its portal, with the fault in its log."""
@@ -72,7 +99,7 @@ class TestApp(unittest.TestCase):
         device = self.started(config=None)
 
         self.assertTrue("config.json" in " ".join(device.log.lines()))
-        self.assertTrue(device._needs_portal())
+        self.assertTrue(device.link is None)
 
     def test_app_first_event_after_power_cut_tells_what_may_be_lost(self):
         """A boot that was not ended in order is told by the next one, with the bound of the loss."""
@@ -214,6 +241,20 @@ class TestApp(unittest.TestCase):
         self.assertTrue("steam_pressure" in device.sampler.names)
         events = [message for kind, message in self.sent(device) if kind == "event"]
         self.assertTrue("thermocouple_of_mars" in json.dumps(events))
+
+    def test_app_update_that_was_taken_back_is_told_once(self):
+        """Three trial boots that nobody confirmed: the operator hears of it from the old firmware."""
+        record = {"run": "", "trial": None, "tries": 0, "failed": "b"}
+        Copies(self.folder, "slot").save(record)
+
+        told = []
+        for _ in range(2):
+            events = [
+                message["d"] for kind, message in self.sent(self.started()) if kind == "event"
+            ]
+            told.append([event for event in events if event.get("update") == "taken back"])
+
+        self.assertEqual(told, [[{"update": "taken back", "slot": "b"}], []])
 
     def test_app_stalled_task_is_named_by_the_next_boot(self):
         """Before the watchdog bites, everything is kept and the culprit written down."""
