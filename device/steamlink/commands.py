@@ -6,7 +6,7 @@ The port is whatever carries the device (app.py), duck-typed:
 and, called by `proceed()` only: `rebirth()`, `restart(reason)`, `start_update(args)`.
 """
 
-from . import codec, contract
+from . import contract, orders
 from .constant import const
 
 TYPE_CHECKING = False  # MicroPython has no typing
@@ -46,7 +46,7 @@ class Commands:
         """
         fault = "retained" if retained else "oversize" if len(payload) > _MOST_BYTES else ""
         try:
-            command = None if fault else codec.decode_cmd(payload)
+            command = None if fault else orders.decode_cmd(payload)
         except (ValueError, MemoryError):
             fault = "garbage"
         if fault:
@@ -72,22 +72,22 @@ class Commands:
             start, arguments = self._waiting.pop(0)
             start(*arguments)
 
-    def _acknowledge(self, command: "codec.Command") -> bytes:
+    def _acknowledge(self, command: "orders.Command") -> bytes:
         try:
             if command.op != "time":
                 self._check_age(command)
             result = self._obey(command.op, command.args)
-            ack = codec.encode_ack(id=command.id, ok=True, res=result)
+            ack = orders.encode_ack(id=command.id, ok=True, res=result)
         except Exception as fault:  # noqa: BLE001 - whatever it was, the sender is told
             words = str(fault)
             if not words or not isinstance(fault, ValueError):
                 words = "{}: {}".format(type(fault).__name__, words)
             self._counters.add("commands_refused")
-            return codec.encode_ack(id=command.id, ok=False, err=words[:_MOST_ERROR])
+            return orders.encode_ack(id=command.id, ok=False, err=words[:_MOST_ERROR])
         self._counters.add("commands_done")
         return ack
 
-    def _check_age(self, command: "codec.Command") -> None:
+    def _check_age(self, command: "orders.Command") -> None:
         utc_ms = self._clock.utc_ms()
         if utc_ms is None:
             if command.op in _NEED_CLOCK:

@@ -1,6 +1,6 @@
 """One device as the broker sees it: its birth, state, diag, and its numbered data and events."""
 
-from . import codec, contract
+from . import contract, messages
 
 VERSION = "0.2.0"
 
@@ -31,7 +31,7 @@ class Session:
         clock = self._clock
         offset_ms = clock.offset_ms
         dated = offset_ms is not None
-        payload = codec.encode_data(
+        payload = messages.encode_data(
             boot=self.boot,
             seq=self.seq + 1,
             up_ms=up_ms,
@@ -48,7 +48,7 @@ class Session:
         up_ms = self._clock.up_ms()
         offset_ms = self._clock.offset_ms
         dated = offset_ms is not None
-        payload = codec.encode_event(
+        payload = messages.encode_event(
             boot=self.boot,
             seq=self.seq + 1,
             up_ms=up_ms,
@@ -60,7 +60,7 @@ class Session:
 
     def birth(self, conn: int) -> bytes:
         """Who this is. `oldest` says what is still here: what is below it and never came is lost."""
-        return codec.encode_birth(
+        return messages.encode_birth(
             device=self.device,
             firmware=VERSION,
             board=self._board.name,
@@ -76,11 +76,11 @@ class Session:
 
     def state(self, state: str, conn: int) -> bytes:
         """Online, stopped, or the will offline."""
-        return codec.encode_state(state=state, boot=self.boot, conn=conn)
+        return messages.encode_state(state=state, boot=self.boot, conn=conn)
 
     def diag(self, counts, reconnects: int) -> bytes:
         """How the device is; `counts` are whole numbers by name."""
-        return codec.encode_diag(
+        return messages.encode_diag(
             boot=self.boot,
             up_ms=self._clock.up_ms(),
             utc_ms=self._clock.utc_ms(),
