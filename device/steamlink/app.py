@@ -197,6 +197,7 @@ class App:
         link.on_command = self._obey
         link.on_online = self._online
         link.on_wedged = self._restart_soon
+        link.on_distrust = self._tell_distrust
 
     # -- rows and events
 
@@ -327,6 +328,9 @@ class App:
             self.config.confirm()
             self.session.event("config", {"confirmed": self.config.crc})
         self._confirm_slot()
+
+    def _tell_distrust(self, why: str) -> None:
+        self.session.event("config", {"tls": "refused", "fault": why[:200]})
 
     def _promote_password(self) -> None:
         """The broker took the next password: it is the password from now on."""

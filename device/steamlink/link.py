@@ -25,8 +25,10 @@ _NOT_AUTHORISED = (4, 5)
 class Link:
     """Keeps `session` connected as `config` says and sends what `outbox` has.
 
-    `on_command(payload)` takes a command; `on_wedged(reason)` is told once the network, not the
-    broker, has been away for half an hour. `limits` may shorten the waits of tests.
+    `on_command(payload)` takes a command; `on_online(with_next)` is told of each connection, and
+    whether the next password opened it; `on_distrust(why)` once for each reason for which the
+    broker's certificate does not hold; `on_wedged(reason)` once the network, not the broker, has
+    been away for half an hour.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Link:
         self.on_command = None
         self.on_online = None
         self.on_wedged = None
+        self.on_distrust = None
         self.conn = 0
         self.connections = 0
         self.connected = False
@@ -58,6 +61,7 @@ class Link:
         self._flying = {}  # packet id -> (entry, up_ms)
         self._use_next = False
         self._network_since = None
+        self._distrust = ""
 
     def password_promoted(self) -> None:
         """The next password is the password from now on."""
@@ -87,6 +91,8 @@ class Link:
                 await self._live(checkin)
             except mqtt.Refused as refused:
                 wait_ms = self._refused(refused)
+            except mqtt.TlsFault as fault:
+                wait_ms = self._distrusted(fault)
             except OSError as lost:
                 self._note(lost)
             await self._rest(self._backoff.next_ms(wait_ms), checkin)
@@ -289,6 +295,14 @@ class Link:
         tried_next = self._use_next
         self._use_next = not tried_next and bool(self.config["mqtt"]["password_next"])
         return 0 if self._use_next else _SLOWLY_MS
+
+    def _distrusted(self, fault) -> int:
+        """Never without TLS; told once for each reason; returns how much longer to wait."""
+        self._note(fault)
+        if str(fault) != self._distrust and self.on_distrust is not None:
+            self._distrust = str(fault)
+            self.on_distrust(self._distrust)
+        return _SLOWLY_MS
 
     def _note(self, lost) -> None:
         self.counters.add("disconnects")

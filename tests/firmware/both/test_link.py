@@ -4,7 +4,7 @@ import asyncio
 import json
 import unittest
 
-from device.steamlink import config
+from device.steamlink import config, mqtt
 from device.steamlink.diag import Counters
 from device.steamlink.link import Link
 from device.steamlink.logring import LogRing
@@ -28,6 +28,10 @@ class Clock:
 
     def utc_ms(self):
         return self.up_ms() + self.offset_ms
+
+    def offset(self, ms):
+        """Have so much time passed at once."""
+        self._start -= ms
 
 
 class Network:
@@ -310,6 +314,82 @@ class TestLink(unittest.TestCase):
             self.assertTrue(scene.checkin.times > 2)
 
         self.run_scene(scene, steps)
+
+    def test_link_broker_away_leaves_the_network_alone(self):
+        """The Wi-Fi, over which sensors may be polled, is not touched because a broker is away."""
+
+        async def script(session):
+            session.close()
+
+        async def steps(scene):
+            await scripted.eventually(lambda: len(scene.broker.sessions) > 4)
+            self.assertEqual((scene.network.joined, scene.network.resets), (0, 0))
+
+        self.run_scene(Scene(script), steps)
+
+    def test_link_network_wedged_resets_the_radio_then_asks_for_a_restart(self):
+        """After five minutes without a network the radio is reset, after thirty the owner is told."""
+        scene = Scene(served)
+        scene.network.up_now = False
+        scene.network.fault = "no answer"
+
+        async def steps(scene):
+            wedged = []
+            scene.link.on_wedged = wedged.append
+            await scripted.eventually(lambda: scene.network.joined >= 2)
+            self.assertEqual(scene.network.resets, 0)
+            scene.clock.offset(301000)
+            await scripted.eventually(lambda: scene.network.resets)
+            self.assertEqual(wedged, [])
+            scene.clock.offset(1800000)
+            await scripted.eventually(lambda: wedged)
+            self.assertEqual(wedged[0], "network_wedged")
+
+        self.run_scene(scene, steps)
+
+    def test_link_refusals_wait_long_and_a_lost_connection_does_not(self):
+        """A wrong password asks for a person; a broker that went away is tried again soon."""
+        waits = []
+
+        async def script(session):
+            await session.packet()
+            if len(waits) == 0:
+                await session.send(b"\x20\x02\x00\x05")
+
+        async def steps(scene):
+            async def rest(wait_ms, checkin):
+                waits.append(wait_ms)
+                await asyncio.sleep(0.01)
+
+            scene.link._rest = rest
+            await scripted.eventually(lambda: len(waits) > 1)
+            self.assertTrue(waits[0] >= 30000)
+            self.assertTrue(waits[1] < 5000)
+
+        self.run_scene(Scene(script), steps)
+
+    def test_link_distrust_is_told_once_for_each_reason(self):
+        """A certificate that does not hold is an event, not a flood of events."""
+
+        async def script(session):
+            session.close()
+
+        async def steps(scene):
+            told, faults = [], ["expired", "expired", "wrong name"]
+
+            async def live(checkin):
+                raise mqtt.TlsFault(faults.pop(0)) if faults else OSError("away")
+
+            async def rest(wait_ms, checkin):
+                await asyncio.sleep(0.001)
+
+            scene.link.on_distrust = told.append
+            scene.link._live = live
+            scene.link._rest = rest
+            await scripted.eventually(lambda: not faults)
+            self.assertEqual(told, ["expired", "wrong name"])
+
+        self.run_scene(Scene(script), steps)
 
     def test_link_closed_says_stopped(self):
         """A planned end is told, and what is not acknowledged stays."""
