@@ -23,13 +23,15 @@ FLASHED = ("esp32", "pico_w")
 _OWN = {name for names in HAL.values() for name in names} | {"fake"}
 _STARTERS = ("boot.py", "main.py")
 _SUFFIXES = (".py", ".json")
+_ELSEWHERE = {"codec.py"}
+"""What no board imports: it is for the other side of the broker, and for tests."""
 
 
 def files(board: str) -> Iterator[tuple[str, Path]]:
     """(name under `steamlink/`, file) of all that a board needs, in a fixed order."""
     for source in sorted(PACKAGE.rglob("*")):
         inside = source.relative_to(PACKAGE)
-        if source.suffix not in _SUFFIXES or not source.is_file():
+        if source.suffix not in _SUFFIXES or not source.is_file() or source.name in _ELSEWHERE:
             continue
         family = source.stem.partition("_")[0]
         if inside.parts[0] == "hal" and family in _OWN and family not in HAL[board]:
