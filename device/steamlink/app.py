@@ -7,7 +7,6 @@ import sys
 from .batching import Batcher
 from .boots import Boots
 from .clock import Clock
-from .commands import Commands
 from .config import Config
 from .diag import Counters
 from .link import Link
@@ -38,6 +37,7 @@ class App:
         self.sampler = None
         self.batcher = None
         self.update_fault = None
+        self.commands = None
         self._urgent = False
         self._restarting = False
         self._settled = False
@@ -77,7 +77,6 @@ class App:
         self._open_link(values)
         if hasattr(board.network, "country"):  # which channels the radio may use
             board.network.country(values["wifi"]["country"])
-        self.commands = Commands(self, self.clock, self.counters)
         self.supervisor = Supervisor(
             self.clock, board.start_watchdog(_WATCHDOG_MS), self.log, self.counters
         )
@@ -352,6 +351,10 @@ class App:
         slots.confirm(self.board.folder)
 
     def _obey(self, payload: bytes) -> None:
+        if self.commands is None:
+            from .commands import Commands
+
+            self.commands = Commands(self, self.clock, self.counters)
         ack = self.commands.answer(payload)
         if ack is not None:
             self.link.say("ack", ack)
