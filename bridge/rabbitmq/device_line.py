@@ -13,6 +13,9 @@ from bridge.rabbitmq.declare import amqp_channel
 from bridge.topics import Kind, Topic
 from bridge.topology import MQTT_EXCHANGE
 
+_ATTEMPTS = 3
+_PAUSE_S = 0.5
+
 
 class RabbitLine:
     """A line to one registered device; implements DeviceLine. The account is steam-desk's.
@@ -36,20 +39,27 @@ class RabbitLine:
             return _awaited(channel, queue, cmd, wait_s)
 
     def _send(self, channel: BlockingChannel, cmd: Cmd) -> None:
+        """Publish; again after a nack, which also a device causes whose queue goes as it leaves.
+
+        One that gets the command twice knows it by its id.
+        """
         channel.confirm_delivery()
-        try:
-            channel.basic_publish(
-                MQTT_EXCHANGE, self._key(Kind.CMD), msgspec.json.encode(cmd), mandatory=True
-            )
-        except UnroutableError:
-            raise BrokerRefused(
-                f"no queue is bound for {self._device}: run `steam topology declare`"
-            ) from None
-        except NackError:
-            raise BrokerRefused(
-                f"RabbitMQ did not take the command for {self._device}: a queue is full; "
-                "`steam doctor` says which"
-            ) from None
+        body = msgspec.json.encode(cmd)
+        for _ in range(_ATTEMPTS):
+            try:
+                channel.basic_publish(MQTT_EXCHANGE, self._key(Kind.CMD), body, mandatory=True)
+            except UnroutableError:
+                raise BrokerRefused(
+                    f"no queue is bound for {self._device}: run `steam topology declare`"
+                ) from None
+            except NackError:
+                channel.connection.sleep(_PAUSE_S)
+            else:
+                return
+        raise BrokerRefused(
+            f"RabbitMQ did not take the command for {self._device}: a queue is full; "
+            "`steam doctor` says which"
+        )
 
     def _key(self, kind: Kind) -> str:
         return Topic(self._site, self._device, kind).routing_key

@@ -370,3 +370,16 @@ def test_rotation_that_device_refuses_leaves_the_account(bench, connected, refus
         rotation(bench).rotate()
     bench.settle()
     assert bench.opens(bench.password)
+
+
+@pytest.mark.broker
+def test_command_that_a_full_queue_refuses_is_told(rabbit):
+    """A nack that stays is the broker's: some queue takes no more."""
+    with rabbit.broker.connect() as connection:
+        channel = connection.channel()
+        full = {"x-max-length": 0, "x-overflow": "reject-publish"}
+        channel.queue_declare("full", exclusive=True, arguments=full)
+        channel.queue_bind("full", "amq.topic", "#")
+
+        with pytest.raises(BrokerRefused, match="a queue is full"):
+            rabbit.commander(QUIET_S).do("identify")
