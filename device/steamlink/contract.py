@@ -5,10 +5,11 @@ No import: this file also runs on a microcontroller.
 
 VERSION = 1
 PREFIX = "steam/v1"
-KINDS = ("birth", "state", "data", "hist", "event", "diag", "cmd", "ack")
-EVENTS = ("alarm_edge", "sensor_fault", "reset", "loss", "config")
-STATES = ("online", "stopped", "offline")
-OPS = (
+# Lists: of a tuple, MicroPython keeps every text once more.
+KINDS = ["birth", "state", "data", "hist", "event", "diag", "cmd", "ack"]
+EVENTS = ["alarm_edge", "sensor_fault", "reset", "loss", "config"]
+STATES = ["online", "stopped", "offline"]
+OPS = [
     "rebirth",
     "time",
     "get_config",
@@ -18,7 +19,7 @@ OPS = (
     "replay",
     "log",
     "ota",
-)
+]
 
 MAX_PAYLOAD_BYTES = 65536
 MAX_ROWS = 500
@@ -49,45 +50,44 @@ SENSOR_NOT_ACCURATE = 80
 EU_EXCEEDED = 84
 GOOD = 192
 
-_LEVELS = 5
-_FIRST = "abcdefghijklmnopqrstuvwxyz0123456789"
-_REST = _FIRST + "_-"
-
 
 def is_name(text: str) -> bool:
     """Tell whether `text` may name a site or a device: `^[a-z0-9][a-z0-9_-]{0,31}$`."""
-    if not isinstance(text, str) or not 1 <= len(text) <= MAX_NAME or text[0] not in _FIRST:
-        return False
-    return all(letter in _REST for letter in text)
+    return _consists_of("0123456789_-", text, MAX_NAME) and text[0] not in "_-"
 
 
 def is_metric_name(text: str) -> bool:
     """Tell whether `text` may name a metric: `^[a-z][a-z0-9_]{0,47}$`, not ending in `_q`."""
-    if not isinstance(text, str) or not 1 <= len(text) <= MAX_METRIC_NAME or text.endswith("_q"):
+    if not _consists_of("0123456789_", text, MAX_METRIC_NAME):
         return False
-    return text[0] in _FIRST[:26] and all(letter in _REST[:-1] for letter in text)
+    return text[0] >= "a" and not text.endswith("_q")
+
+
+def _consists_of(others: str, text: str, most: int) -> bool:
+    """Whether it is text of 1 to `most` letters a-z and `others`."""
+    if not isinstance(text, str) or not 1 <= len(text) <= most:
+        return False
+    return all("a" <= letter <= "z" or letter in others for letter in text)
 
 
 def topic(site: str, device: str, kind: str) -> str:
     """Build `steam/v1/<site>/<device>/<kind>`; ValueError says which part is wrong."""
     for what, name in (("site", site), ("device", device)):
         if not is_name(name):
-            raise ValueError(
-                "{} {!r} is no name: a-z, 0-9, _ and -, at most 32 characters, "
-                "starting with a letter or digit".format(what, name)
-            )
+            text = "{} {!r} is no name: a-z, 0-9, _ and -, at most 32, a letter or digit first"
+            raise ValueError(text.format(what, name))
     if kind not in KINDS:
-        raise ValueError("kind {!r} is unknown; known: {}".format(kind, ", ".join(KINDS)))
+        raise ValueError("kind {!r}; known: {}".format(kind, ", ".join(KINDS)))
     return PREFIX + "/" + site + "/" + device + "/" + kind
 
 
 def parse_topic(text: str) -> tuple[str, str, str]:
     """Split a topic into (site, device, kind); ValueError for anything outside the grammar."""
-    levels = text.split("/")
-    if len(levels) != _LEVELS or "/".join(levels[:2]) != PREFIX:
+    parts = text.split("/")
+    if len(parts) != 5 or not text.startswith(PREFIX + "/"):  # noqa: PLR2004 - the grammar's levels
         raise ValueError("topic {!r} is not steam/v1/<site>/<device>/<kind>".format(text[:200]))
-    topic(levels[2], levels[3], levels[4])
-    return levels[2], levels[3], levels[4]
+    topic(parts[2], parts[3], parts[4])
+    return parts[2], parts[3], parts[4]
 
 
 def routing_key(text: str) -> str:

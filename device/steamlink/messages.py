@@ -22,20 +22,14 @@ else:  # MicroPython: UTF-8 as it is; numbers are checked before they come here
     # 8.369999999999999, twice the bytes and another text than CPython's.
     _FLOAT = "{:.10g}" if 1.0 + 1e-8 > 1.0 else "{:.7g}"
 
-    def _dumps(o: object) -> str:
-        return json.dumps(o, separators=(",", ":"))
-
-    def _table(rows: object) -> str:
-        return "[" + ",".join([_row(row) for row in rows]) + "]"
-
-    def _row(row: object) -> str:
-        return "[" + ",".join([_text(value) for value in row]) + "]"
-
-    def _text(value: object) -> str:
+    def _dumps(value: object) -> str:
         if not isinstance(value, float):
-            return "null" if value is None else str(value)
+            return json.dumps(value)
         text = _FLOAT.format(value)
         return text if "." in text or "e" in text else text + ".0"
+
+    def _table(rows: object) -> str:
+        return json_of(rows)
 
 
 _INFINITY = float("inf")
@@ -313,7 +307,7 @@ def _columns(names: tuple[str, ...]) -> str:
         raise ValueError("a metric is named twice")
     if len(_COLUMNS) >= _MOST_COLUMNS:
         _COLUMNS.clear()
-    _COLUMNS[names] = _dumps(list(names))
+    _COLUMNS[names] = json_of(list(names))
     return _COLUMNS[names]
 
 
