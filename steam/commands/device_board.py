@@ -40,6 +40,7 @@ def flash(
     The board needs MicroPython 1.22 or later. Readings that it has stored stay on it.
     """
     from steam import flashing
+    from steam.mpremote import Mpremote
 
     settings = settings_at(config)
     entry = registered(settings, device)
@@ -49,7 +50,7 @@ def flash(
     path = board_config or default_file(device)
     found = mpremote = None
     if port:
-        mpremote = flashing.Mpremote(port, entry.board)
+        mpremote = Mpremote(port, entry.board)
         mpremote.check()
         found = flashing.probe(mpremote)
         out.print(f"{port}: {visible(str(found))}", markup=False)
