@@ -7,7 +7,7 @@ import sys
 from .batching import Batcher
 from .boots import Boots
 from .clock import Clock
-from .config import Config
+from .config_store import Config
 from .diag import Counters
 from .link import Link
 from .logring import LogRing

@@ -295,7 +295,7 @@ class TestConfig(unittest.TestCase):
     def test_config_with_keys_of_a_newer_firmware_still_starts_the_older(self):
         """An update that was rolled back may leave keys behind."""
         loaded = self.saved()
-        loaded._copies.save({"values": good(novel={"a": 1}, other=5), "schema": config._SCHEMA})
+        loaded._copies.save({"values": good(novel={"a": 1}, other=5), "schema": config.SCHEMA})
 
         self.assertEqual(self.start().values["mqtt"]["host"], "broker")
 
