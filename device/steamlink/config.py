@@ -13,15 +13,6 @@ from .constant import const
 
 __all__ = ("Config", "defaults", "filled", "validate")
 
-# As text, because the dicts would take 5 KB of heap for ever.
-_DEFAULTS = """{"v": 1, "site": "", "device": "", "board": "", "boot_from": 0,
-"wifi": {"ssid": "", "password": "", "country": "BR"},
-"mqtt": {"host": "", "port": 1883, "user": "", "password": "", "password_next": "", "tls": false,
-"ca": "ca.der", "server_name": "", "keepalive_s": 30, "clean": true},
-"ntp": ["pool.ntp.org"],
-"sampling": {"period_ms": 1000, "rows": 6, "publish_ms": 2000, "heartbeat_ms": 60000},
-"store": {"limit_kib": 512, "ring_kib": 16, "commit_s": 60, "spill_s": 30, "replay_per_s": 5},
-"diag_s": 60, "ota": {"key": ""}, "buses": {}, "sensors": [], "limits": []}"""
 # One more whenever the schema refuses what it took before: kept copies are then judged anew.
 SCHEMA = 1
 _MOST_BYTES = const(16384)
@@ -31,7 +22,40 @@ _SECRET = const("password")
 
 def defaults() -> dict:
     """A new configuration of defaults alone, which lacks `site`, `device` and `mqtt.host`."""
-    return json.loads(_DEFAULTS)
+    return {
+        "v": 1,
+        "site": "",
+        "device": "",
+        "board": "",
+        "boot_from": 0,
+        "wifi": {"ssid": "", "password": "", "country": "BR"},
+        "mqtt": {
+            "host": "",
+            "port": 1883,
+            "user": "",
+            "password": "",
+            "password_next": "",
+            "tls": False,
+            "ca": "ca.der",
+            "server_name": "",
+            "keepalive_s": 30,
+            "clean": True,
+        },
+        "ntp": ["pool.ntp.org"],
+        "sampling": {"period_ms": 1000, "rows": 6, "publish_ms": 2000, "heartbeat_ms": 60000},
+        "store": {
+            "limit_kib": 512,
+            "ring_kib": 16,
+            "commit_s": 60,
+            "spill_s": 30,
+            "replay_per_s": 5,
+        },
+        "diag_s": 60,
+        "ota": {"key": ""},
+        "buses": {},
+        "sensors": [],
+        "limits": [],
+    }
 
 
 def filled(values: dict) -> dict:
