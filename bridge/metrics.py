@@ -91,6 +91,7 @@ CATALOGUE: dict[str, Metric] = {
         _metric("tds", "ppm", 0, 20_000, 0, "Sólidos dissolvidos", "Dissolved solids"),
         _metric("conductivity", "µS/cm", 0, 30_000, 0, "Condutividade", "Conductivity"),
         _metric("flame", "", 0, 1, 0, "Chama", "Flame"),
+        _metric("low_water", "", 0, 1, 0, "Falta de água", "Low water"),
         _metric("burner_state", "", 0, 15, 0, "Estado do queimador", "Burner state"),
         _metric("firing_rate", "%", 0, 100, 0, "Carga do queimador", "Firing rate"),
         _metric("economiser_temperature", "°C", 0, 400, 0, "Economizador", "Economiser"),
