@@ -4,12 +4,13 @@ import binascii
 import os
 import struct
 
+from .constant import const
 from .frames import settle, settle_folder
 
-_RECORD = "<IqB"
-_SIZE = 13
-_CRC = 4
-_ESTIMATED = 4
+_RECORD = const("<IqB")
+_SIZE = const(13)
+_CRC = const(4)
+_ESTIMATED = const(4)
 
 
 class Anchors:

@@ -8,6 +8,7 @@ from .batching import Batcher
 from .boots import Boots
 from .clock import Clock
 from .config_store import Config
+from .constant import const
 from .diag import Counters
 from .link import Link
 from .logring import LogRing
@@ -15,13 +16,13 @@ from .outbox import Outbox
 from .session import VERSION, Session
 from .supervisor import SAFE_MODE_AFTER, Supervisor
 
-_WATCHDOG_MS = 8000
-_SETTLED_MS = 60000
-_FLOOR_MS = 3600000
-_SAFE_MS = 600000
+_WATCHDOG_MS = const(8000)
+_SETTLED_MS = const(60000)
+_FLOOR_MS = const(3600000)
+_SAFE_MS = const(600000)
 _PORTAL_AFTER_S = 300
-_PORTAL_S = 600
-_UNNAMED = "unnamed"  # until the portal has named it; nothing is sent under it
+_PORTAL_S = const(600)
+_UNNAMED = const("unnamed")  # until the portal has named it; nothing is sent under it
 
 
 class App:

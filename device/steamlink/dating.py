@@ -1,41 +1,19 @@
-"""The time of messages that were made before the clock was known; pure, times in int ms.
+"""The time of messages that were made before the clock was known; times in int ms.
 
 Such a message carries `"t":0`. Its time comes later from an anchor: utc = up + offset. The bytes
-are cut and joined as codec.py made them, so the same arguments give the same bytes for ever.
+are cut and joined as messages.py made them, so the same arguments give the same bytes for ever.
 """
 
 import json
 
 from . import contract
+from .constant import const
+from .stamps import start_utc_ms, up_ms, utc_ms
 
-_UP = b'"up":'
-_UTC = b',"t":'
-_CLOCK = b',"ts":'
-_ROWS = b',"r":'
-_QUALITY = b',"q":'
-
-
-def up_ms(payload: bytes) -> "int | None":
-    """The `up` of a data or event message, or None where there is none."""
-    return _number(payload, _UP)
-
-
-def utc_ms(payload: bytes) -> "int | None":
-    """The `t` of a message; 0 means that it waits for its time."""
-    return _number(payload, _UTC)
-
-
-def start_utc_ms(payload: bytes) -> "int | None":
-    """When the boot of a dated message started: its offset, utc - up."""
-    up = up_ms(payload)
-    utc = utc_ms(payload)
-    return utc - up if up is not None and utc else None
-
-
-def clock_state(payload: bytes) -> int:
-    """The `ts` of a data message; an event has none and counts as set."""
-    state = _number(payload, _CLOCK)
-    return contract.CLOCK_SET if state is None else state
+_UTC = const(b',"t":')
+_CLOCK = const(b',"ts":')
+_ROWS = const(b',"r":')
+_QUALITY = const(b',"q":')
 
 
 def last_up_ms(payload: bytes) -> "int | None":
@@ -54,11 +32,43 @@ def estimate(last_up: int, next_start_utc_ms: int) -> int:
     return next_start_utc_ms - 1 - last_up
 
 
+def offset_of(boot: int, current: int, anchors, logs, known):
+    """(offset_ms, estimated, next) of an earlier boot, or None if nothing later has a time.
+
+    Each boot ends right before the next one starts, back from the first whose start is known.
+    `next` is (boot, offset_ms) of the one after it: `known` when that one is asked for, so that a
+    long chain is walked once.
+    """
+    offset_ms = known[1] if known is not None and known[0] == boot else None
+    length = between = 0
+    following = start = None
+    for other, last_up, other_start in _boots(logs):
+        if other == boot:
+            if other_start is not None:
+                return other_start, False, None
+            length = last_up + 1
+        elif other > boot:
+            following = other if following is None else following
+            anchor = anchors.get(other)
+            start = anchor[0] if anchor is not None else other_start
+            if offset_ms is not None or start is not None:
+                break
+            between += last_up + 1
+    if offset_ms is None:
+        anchor = anchors.get(current)
+        if start is None and anchor is not None:
+            start = anchor[0]
+        if start is None:
+            return None
+        offset_ms = estimate(length - 1, start - between)
+    return offset_ms, True, None if following is None else (following, offset_ms + length)
+
+
 def date(kind: str, payload: bytes, offset_ms: int, ts: int, estimated: bool) -> bytes:
     """The message with t = up + offset and clock state `ts`; `kind` is "data" or "event".
 
     An estimated time makes every good reading uncertain (OPC 10000-8 A.4.3.3). ValueError for a
-    message that codec.py did not make undated, or whose time or length leaves the contract.
+    message that messages.py did not make undated, or whose time or length leaves the contract.
     """
     up = up_ms(payload)
     if up is None or utc_ms(payload) != 0:
@@ -80,19 +90,6 @@ def date(kind: str, payload: bytes, offset_ms: int, ts: int, estimated: bool) ->
     return dated
 
 
-def _number(payload: bytes, mark: bytes) -> "int | None":
-    # All numbers stand before the first text of a message, so the first find is the right one.
-    start = payload.find(mark)
-    if start < 0:
-        return None
-    start += len(mark)
-    end = payload.find(b",", start)
-    try:
-        return int(payload[start:end])
-    except ValueError:
-        return None
-
-
 def _uncertain(rest: bytes) -> bytes:
     start = rest.find(_ROWS) + len(_ROWS)
     end = rest.rfind(b"]") + 1
@@ -109,3 +106,44 @@ def _uncertain(rest: bytes) -> bytes:
                 pieces.append('"{}":{}'.format(place, code))
     marks = _QUALITY + b"{" + ",".join(pieces).encode() + b"}" if pieces else b""
     return rest[:end] + marks + b"}"
+
+
+def _boots(logs):
+    """Yield (boot, last uptime, start in UTC ms or None) over the logs together, by boot."""
+    runs = [_runs(log) for log in logs]
+    heads = [_next(run) for run in runs]
+    while True:
+        waiting = [head[0] for head in heads if head is not None]
+        if not waiting:
+            return
+        boot = min(waiting)
+        last_up = 0
+        start = None
+        for index, head in enumerate(heads):
+            if head is not None and head[0] == boot:
+                last_up = max(last_up, head[1])
+                start = head[2] if start is None else start
+                heads[index] = _next(runs[index])
+        yield boot, last_up, start
+
+
+def _next(run):
+    try:
+        return next(run)
+    except StopIteration:
+        return None
+
+
+def _runs(log):
+    boot = start = last = None
+    for entry in log.walk():
+        if entry.boot != boot:
+            if boot is not None:
+                yield boot, last_up_ms(last) or 0, start
+            boot = entry.boot
+            start = None
+        last = entry.payload
+        if start is None and entry.dated:
+            start = start_utc_ms(last)
+    if boot is not None:
+        yield boot, last_up_ms(last) or 0, start

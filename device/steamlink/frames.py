@@ -8,17 +8,19 @@ import binascii
 import os
 import struct
 
+from .constant import const
+
 HEADER = 16
-_SIGNED = 12  # bytes of the header that the CRC covers
-_FORMAT = "<BBHIII"
-_MAGIC = 0xA5
-_CHUNK = 256
-_DIGITS = 8
+_SIGNED = const(12)  # bytes of the header that the CRC covers
+_FORMAT = const("<BBHIII")
+_MAGIC = const(0xA5)
+_CHUNK = const(256)
+_DIGITS = const(8)
 MOST_PAYLOAD = 65535
 
-_DATA = 1
-_EVENT = 2
-_UNDATED = 0x80  # a bit of the type: the payload still waits for its time
+_DATA = const(1)
+_EVENT = const(2)
+_UNDATED = const(0x80)  # a bit of the type: the payload still waits for its time
 
 
 class Entry:
@@ -28,19 +30,6 @@ class Entry:
     offset), or None while it is only in RAM; `dated` False says that its `t` is 0 and comes later.
     `flying` is true while it waits for its PUBACK, `at` the uptime from which its age counts.
     """
-
-    __slots__ = (
-        "at",
-        "boot",
-        "dated",
-        "flying",
-        "kind",
-        "live",
-        "payload",
-        "position",
-        "seq",
-        "tries",
-    )
 
     def __init__(self, kind: str, boot: int, seq: int, payload: bytes, live: bool = False) -> None:
         self.kind = kind

@@ -7,18 +7,19 @@ entry leaves the outbox only with its PUBACK.
 import asyncio
 
 from . import mqtt, pacing
+from .constant import const
 
 WINDOW = 4
 _BACKLOG_WINDOW = WINDOW - 1  # one place is always free for live rows
-_TURN_MS = 1000
-_LEAST_MS = 50
-_MOST_WAITING = 16
-_MOST_DELAY_MS = 30000
-_NETWORK_MS = 30000
-_CONNECT_MS = 15000
-_SLOWLY_MS = 30000  # after a refusal: it asks for a person, not for haste
-_RESET_NETWORK_MS = 300000
-_RESTART_MS = 1800000
+_TURN_MS = const(1000)
+_LEAST_MS = const(50)
+_MOST_WAITING = const(16)
+_MOST_DELAY_MS = const(30000)
+_NETWORK_MS = const(30000)
+_CONNECT_MS = const(15000)
+_SLOWLY_MS = const(30000)  # after a refusal: it asks for a person, not for haste
+_RESET_NETWORK_MS = const(300000)
+_RESTART_MS = const(1800000)
 _NOT_AUTHORISED = (4, 5)
 
 

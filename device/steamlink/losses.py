@@ -1,6 +1,8 @@
 """What was lost, until it is told."""
 
-_MOST = 32
+from .constant import const
+
+_MOST = const(32)
 
 
 class Losses:

@@ -5,17 +5,18 @@ but events; the rest is written when the link has been away for `spill_ms`, when
 and before it is as old as `commit_ms`: a sudden end loses at most that much.
 """
 
-from . import dating
+from . import stamps
+from .constant import const
 from .frames import MOST_PAYLOAD, Entry
 from .losses import Losses
 from .ring import Ring
 from .segments import SegmentLog
 from .times import Times
 
-_EVENT_SEGMENT = 4096
-_EVENT_RESERVE = 4  # less than data leaves: data never pushes events out
-_RETRY_MS = 10000
-_TICK_MS = 1000
+_EVENT_SEGMENT = const(4096)
+_EVENT_RESERVE = const(4)  # less than data leaves: data never pushes events out
+_RETRY_MS = const(10000)
+_TICK_MS = const(1000)
 
 
 class Outbox:
@@ -98,7 +99,7 @@ class Outbox:
             self._times.waiting = True
         if not live:
             # Its age is that of its oldest row, so that rows are kept by `commit_ms`.
-            up = dating.up_ms(payload)
+            up = stamps.up_ms(payload)
             entry.at = now if up is None else min(now, up)
         if kind == "event" and self._may_write(now):
             self._write(self._events, [entry], now)
@@ -301,6 +302,8 @@ class Outbox:
         return True
 
     def _date(self, entry: Entry, anchor) -> bool:
+        from . import dating  # only what was made before the clock was known needs it
+
         try:
             entry.payload = dating.date(entry.kind, entry.payload, *anchor)
         except ValueError:

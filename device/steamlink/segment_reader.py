@@ -1,8 +1,9 @@
 """Handing out what is in segments, oldest first, and deleting those that are acknowledged."""
 
+from .constant import const
 from .frames import Entry, FrameFiles, Segment, after
 
-_READ_TRIES = 3
+_READ_TRIES = const(3)
 
 
 class SegmentReader:

@@ -4,12 +4,13 @@ Nothing is ever changed in place and there is no cursor in flash: a power cut se
 frames of one segment again, and the receiver knows them by their identity.
 """
 
+from .constant import const
 from .frames import HEADER, Entry, Segment
 from .segment_reader import SegmentReader
 
-_BLOCK = 4096
-_MOST_DROPS = 4
-_ENOSPC = 28  # the errno module of a board may lack it
+_BLOCK = const(4096)
+_MOST_DROPS = const(4)
+_ENOSPC = const(28)  # the errno module of a board may lack it
 
 
 class SegmentLog(SegmentReader):

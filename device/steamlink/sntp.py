@@ -5,21 +5,22 @@ import os
 import socket
 
 from . import contract
+from .constant import const
 
-_PORT = 123
-_PACKET_BYTES = 48
+_PORT = const(123)
+_PACKET_BYTES = const(48)
 _POLL_S = 0.005
 _BUSY = (11, 35, 115)  # EAGAIN (Linux, lwIP; BSD), EINPROGRESS
-_REQUEST = 0x23  # version 4, mode 3: client
-_SERVER = 4
-_UNSYNCHRONISED = 3
-_MOST_STRATUM = 15
-_EPOCH_1900_S = 2208988800  # 1900-01-01 to 1970-01-01
-_ERA_S = 4294967296
-_ERA_BIT = 2147483648
-_DAY_MS = 86400000
-_FIRST_RETRY_MS = 15000
-_LAST_RETRY_MS = 900000
+_REQUEST = const(0x23)  # version 4, mode 3: client
+_SERVER = const(4)
+_UNSYNCHRONISED = const(3)
+_MOST_STRATUM = const(15)
+_EPOCH_1900_S = const(2208988800)  # 1900-01-01 to 1970-01-01
+_ERA_S = const(4294967296)
+_ERA_BIT = const(2147483648)
+_DAY_MS = const(86400000)
+_FIRST_RETRY_MS = const(15000)
+_LAST_RETRY_MS = const(900000)
 
 
 class KissOfDeath(OSError):

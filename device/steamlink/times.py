@@ -1,6 +1,6 @@
 """When each boot in the store started: anchors that are kept, estimates for boots without one."""
 
-from . import contract, dating
+from . import contract, stamps
 from .anchors import Anchors
 
 
@@ -34,9 +34,9 @@ class Times:
     def learn(self, payload: bytes) -> None:
         """Take the anchor of this boot from a message that has its time."""
         if self.anchors.get(self._boot) is None:
-            start = dating.start_utc_ms(payload)
+            start = stamps.start_utc_ms(payload)
             if start is not None:
-                self.set(self._boot, start, dating.clock_state(payload), False)
+                self.set(self._boot, start, stamps.clock_state(payload), False)
 
     def save(self) -> bool:
         """Keep the anchors that are needed; False if the flash refuses."""
@@ -52,9 +52,9 @@ class Times:
         if anchor is None and not self._stuck and boot != self._boot:
             if self.anchors.keep(self._needed) >= (self._most // 4 if early else self._most):
                 return None
-            from . import estimates  # seldom needed: a boot that never had a clock
+            from . import dating  # seldom needed: a boot that never had a clock
 
-            found = estimates.offset(boot, self._boot, self.anchors, self._logs, self._next_start)
+            found = dating.offset_of(boot, self._boot, self.anchors, self._logs, self._next_start)
             if found is None:
                 self._stuck = True
                 return None

@@ -4,7 +4,7 @@ import json
 import random
 import unittest
 
-from device.steamlink import codec, dating
+from device.steamlink import codec, dating, stamps
 
 START = 1790000000000
 
@@ -113,5 +113,5 @@ class TestDating(unittest.TestCase):
 
     def test_start_of_dated_message_is_its_offset(self):
         """An undated message has no start."""
-        self.assertEqual(dating.start_utc_ms(data(START + 77000)), START)
-        self.assertIsNone(dating.start_utc_ms(data()))
+        self.assertEqual(stamps.start_utc_ms(data(START + 77000)), START)
+        self.assertIsNone(stamps.start_utc_ms(data()))
