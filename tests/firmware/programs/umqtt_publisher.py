@@ -1,7 +1,7 @@
 """A device as many write it: `umqtt_publisher.py simple|robust HOST PORT NAME FOLDER PERIOD_MS`.
 
 Each period it makes a number, writes it into FOLDER/ledger and publishes it with QoS 1. With
-umqtt.simple the program connects anew after an OSError; umqtt.robust does that by itself.
+umqtt.simple the program connects anew after any exception; umqtt.robust does that by itself.
 """
 
 import gc
@@ -18,7 +18,7 @@ def connected(client_of):
         try:
             client = client_of(NAME, HOST, int(PORT), keepalive=8)
             client.connect(False)
-        except OSError:
+        except Exception:  # noqa: BLE001 - umqtt raises IndexError too, where a broker closes early
             time.sleep(1)
         else:
             return client
@@ -37,7 +37,7 @@ def main() -> None:
             ledger.flush()
             try:
                 client.publish(TOPIC, str(number).encode(), qos=1)
-            except OSError:
+            except Exception:  # noqa: BLE001 - umqtt raises IndexError too, where a broker closes early
                 client = connected(module.MQTTClient)
             if number % 50 == 0:
                 gc.collect()
