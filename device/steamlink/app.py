@@ -4,6 +4,7 @@ import asyncio
 import gc
 import sys
 
+from . import forget
 from .batching import Batcher
 from .boots import Boots
 from .clock import Clock
@@ -145,6 +146,7 @@ class App:
         from . import slots
 
         failed = slots.take_failure(self.board.folder)
+        forget("slots")
         if failed is not None:
             self.session.event("config", {"update": "taken back", "slot": failed})
 
@@ -350,6 +352,7 @@ class App:
         from . import slots
 
         slots.confirm(self.board.folder)
+        forget("slots")
 
     def _obey(self, payload: bytes) -> None:
         if self.commands is None:
