@@ -7,7 +7,7 @@ PowerCut; `again` brings the power back, with what was written.
 
 import os
 
-from tests.firmware import trees
+from tests.firmware import folders
 from tests.firmware.flash import Flash, PowerCut, mounted
 
 LITTLEFS = hasattr(os, "VfsLfs2")
@@ -48,7 +48,7 @@ class Folder:
     """The same with a folder and the modules that write into it (`open` and `os` are replaced)."""
 
     def __init__(self, *modules) -> None:
-        self.folder = trees.new("cut")
+        self.folder = folders.new("cut")
         self.dead = False
         self.operations = 0
         self._left = -1
@@ -72,7 +72,7 @@ class Folder:
         for module in self._modules:
             module.os = os
             del module.open
-        trees.remove(self.folder)
+        folders.remove(self.folder)
 
     def count(self) -> bool:
         """Count an operation; True at the cut; PowerCut after it."""

@@ -4,7 +4,7 @@ import unittest
 
 from device.steamlink.boots import Boots
 from device.steamlink.copies import Copies
-from tests.firmware import cuts, scratch
+from tests.firmware import cuts, folders
 from tests.firmware.failing_files import FailingFiles, PowerCut, flash
 
 
@@ -12,10 +12,10 @@ class TestBoots(unittest.TestCase):
     """The boots of a device with one folder."""
 
     def setUp(self):
-        self.folder = scratch.new("boots")
+        self.folder = folders.new("boots")
 
     def tearDown(self):
-        scratch.remove(self.folder)
+        folders.remove(self.folder)
 
     def start(self, at_least=0, cause="watchdog"):
         """The device starts."""
@@ -107,7 +107,7 @@ class TestBoots(unittest.TestCase):
             self.tearDown()
             self.setUp()
             numbers = [self.start().number for _ in range(4)]
-            scratch.write(self.folder + "/boots." + letter, "\x00\x00junk")
+            folders.write(self.folder + "/boots." + letter, "\x00\x00junk")
             boots = self.start(at_least=numbers[-1])
             self.assertEqual(boots.number, numbers[-1] + 1)
 
@@ -116,7 +116,7 @@ class TestBoots(unittest.TestCase):
         for _ in range(4):
             self.start()
         for letter in ("a", "b"):
-            scratch.write(self.folder + "/boots." + letter, "")
+            folders.write(self.folder + "/boots." + letter, "")
 
         self.assertEqual(self.start(at_least=4).number, 5)
 

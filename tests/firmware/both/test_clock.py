@@ -5,7 +5,7 @@ import unittest
 from device.steamlink.clock import Clock
 from device.steamlink.copies import Copies
 from device.steamlink.hal import fake
-from tests.firmware import scratch
+from tests.firmware import folders
 from tests.firmware.failing_files import FailingFiles
 
 NOW_MS = 1795000000000  # 2026-11-18
@@ -18,11 +18,11 @@ class TestClock(unittest.TestCase):
     """A clock on a fake board."""
 
     def setUp(self):
-        self.folder = scratch.new("clock")
+        self.folder = folders.new("clock")
         self.board = fake.Board(self.folder)
 
     def tearDown(self):
-        scratch.remove(self.folder)
+        folders.remove(self.folder)
 
     def clock(self, floor_ms=BUILT_MS):
         """A clock that has begun."""
@@ -233,8 +233,8 @@ class TestClock(unittest.TestCase):
         for values in ({}, {"utc_ms": "x"}, {"utc_ms": 1 << 60}, {"utc_ms": -5}, {"utc_ms": 1.5}):
             Copies(self.folder, "clock_floor").save(values)
             self.assertEqual(self.clock().floor_ms, BUILT_MS)
-        scratch.write(self.folder + "/clock_floor.a", "junk")
-        scratch.write(self.folder + "/clock_floor.b", "junk")
+        folders.write(self.folder + "/clock_floor.a", "junk")
+        folders.write(self.folder + "/clock_floor.b", "junk")
         self.assertEqual(self.clock().floor_ms, BUILT_MS)
 
     def test_clock_locked_out_by_a_lie_of_2099_comes_back_after_ntp_says_the_same_thrice(self):

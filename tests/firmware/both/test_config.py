@@ -6,7 +6,7 @@ import unittest
 
 from device.steamlink import config
 from device.steamlink.config import Config
-from tests.firmware import cuts, scratch
+from tests.firmware import cuts, folders
 from tests.firmware.failing_files import FailingFiles, PowerCut, flash
 
 GOOD = '{"site": "matriz", "device": "cal-1", "mqtt": {"host": "broker", "password": "secret"}}'
@@ -156,10 +156,10 @@ class TestConfig(unittest.TestCase):
     """The configuration in a folder."""
 
     def setUp(self):
-        self.folder = scratch.new("config")
+        self.folder = folders.new("config")
 
     def tearDown(self):
-        scratch.remove(self.folder)
+        folders.remove(self.folder)
 
     def start(self):
         """The device starts."""
@@ -175,7 +175,7 @@ class TestConfig(unittest.TestCase):
 
     def copy_file(self, text):
         """A technician copies a config.json."""
-        scratch.write(self.folder + "/config.json", text)
+        folders.write(self.folder + "/config.json", text)
 
     # -- copies
 
@@ -253,8 +253,8 @@ class TestConfig(unittest.TestCase):
         """A file that ends early is damage."""
         self.saved(diag_s=10)
         self.start().save(good(diag_s=20))
-        whole = scratch.read(self.folder + "/config.b")
-        scratch.write(self.folder + "/config.b", whole[: len(whole) // 2])
+        whole = folders.read(self.folder + "/config.b")
+        folders.write(self.folder + "/config.b", whole[: len(whole) // 2])
         loaded = self.start()
 
         self.assertEqual((loaded.source, loaded.values["diag_s"]), ("a", 10))
@@ -264,7 +264,7 @@ class TestConfig(unittest.TestCase):
         self.saved()
         self.start().save(good())
         for letter in ("a", "b"):
-            scratch.write(self.folder + "/config." + letter, "garbage")
+            folders.write(self.folder + "/config." + letter, "garbage")
         loaded = self.start()
 
         self.assertEqual((loaded.source, loaded.values), ("defaults", config.defaults()))
@@ -382,7 +382,7 @@ class TestConfig(unittest.TestCase):
     def test_config_on_trial_whose_copy_is_damaged_is_what_it_was(self):
         """The other copy is from before the trial."""
         self.saved(diag_s=10).patch({"diag_s": 20})
-        scratch.write(self.folder + "/config.b", "garbage")
+        folders.write(self.folder + "/config.b", "garbage")
         loaded = self.start()
 
         self.assertEqual((loaded.trial, loaded.values["diag_s"]), (False, 10))
@@ -490,7 +490,7 @@ class TestConfig(unittest.TestCase):
                 self.assertEqual((loaded.source, loaded.values["diag_s"]), ("a", 10))
                 self.assertEqual(len(loaded.faults), 1)
                 self.assertEqual(loaded.faults[0][:13], "config.json: ")
-            self.assertEqual(scratch.read(self.folder + "/config.json"), text)
+            self.assertEqual(folders.read(self.folder + "/config.json"), text)
 
     def test_config_file_of_random_bytes_never_raises(self):
         """Garbage of any kind is told and left."""

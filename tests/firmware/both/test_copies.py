@@ -4,7 +4,7 @@ import random
 import unittest
 
 from device.steamlink.copies import Copies
-from tests.firmware import cuts, scratch
+from tests.firmware import cuts, folders
 from tests.firmware.failing_files import FailingFiles, PowerCut, flash
 
 
@@ -12,10 +12,10 @@ class TestCopies(unittest.TestCase):
     """The record `x` in a folder."""
 
     def setUp(self):
-        self.folder = scratch.new("copies")
+        self.folder = folders.new("copies")
 
     def tearDown(self):
-        scratch.remove(self.folder)
+        folders.remove(self.folder)
 
     def load(self):
         """What a device that starts now finds."""
@@ -150,7 +150,7 @@ class TestCopies(unittest.TestCase):
             with FailingFiles(at, OSError(28), once=True), self.assertRaises(OSError):
                 Copies(self.folder, "x").save({"n": 2})
             self.assertEqual(self.load(), {"n": 1})
-            self.assertFalse(scratch.exists(self.folder + "/x.tmp"))
+            self.assertFalse(folders.exists(self.folder + "/x.tmp"))
 
     def test_copies_on_a_worn_flash_raise_and_keep_the_old(self):
         """A block that takes a write and gives something else back is found out at once."""

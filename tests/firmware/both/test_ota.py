@@ -6,7 +6,7 @@ import unittest
 
 from device.steamlink import copies, ota, slots, ustar
 from device.steamlink.hal.fake import Board
-from tests.firmware import cuts, trees, updates, web
+from tests.firmware import cuts, folders, updates, web
 
 
 class Feed:
@@ -39,13 +39,13 @@ class TestOta(unittest.TestCase):
     def setUp(self):
         web.start_anew()
         self._path = list(sys.path)
-        self.folder = trees.new("ota")
+        self.folder = folders.new("ota")
         self.board = Board(self.folder)
         self.content = updates.update("2")
 
     def tearDown(self):
         sys.path[:] = self._path
-        trees.remove(self.folder)
+        folders.remove(self.folder)
 
     def update(self, answer=None, key=updates.KEY, signed=None, **changes):
         """Take an update that a scripted server sends; the slot's name."""
@@ -77,8 +77,8 @@ class TestOta(unittest.TestCase):
             self.fail("not refused: " + words)
         self.assertEqual((self.boot(), slots.status(self.folder)), before)
         idle = slots.idle(self.folder)
-        self.assertFalse(trees.exists(self.folder + "/" + idle))
-        self.assertFalse(trees.exists(self.folder + "/" + idle + ".ok"))
+        self.assertFalse(folders.exists(self.folder + "/" + idle))
+        self.assertFalse(folders.exists(self.folder + "/" + idle + ".ok"))
 
     def test_ota_signed_update_boots_on_trial_and_stays_once_confirmed(self):
         """The whole way: fetched, checked, unpacked, tried, kept; progress is told."""
@@ -86,7 +86,7 @@ class TestOta(unittest.TestCase):
 
         self.assertEqual(self.progress[-1], (len(self.content), len(self.content)))
         self.assertEqual(self.boot(), "a")
-        self.assertIn("VERSION = '2'", trees.read(self.folder + "/a/steamlink/app.py"))
+        self.assertIn("VERSION = '2'", folders.read(self.folder + "/a/steamlink/app.py"))
         self.assertTrue(slots.confirm(self.folder))
         self.assertEqual([self.boot() for _ in range(4)], ["a"] * 4)
         self.assertTrue(self.board.syncs >= 2)
@@ -100,7 +100,7 @@ class TestOta(unittest.TestCase):
         self.content = updates.update("3")
         self.update()
         self.assertEqual(self.boot(), "a")
-        self.assertIn("VERSION = '3'", trees.read(self.folder + "/a/steamlink/app.py"))
+        self.assertIn("VERSION = '3'", folders.read(self.folder + "/a/steamlink/app.py"))
 
     def test_ota_second_update_goes_into_the_other_slot(self):
         """What runs is never written over; the one before is the way back."""
@@ -111,7 +111,7 @@ class TestOta(unittest.TestCase):
 
         self.assertEqual(self.update(), "b")
         self.assertEqual([self.boot() for _ in range(4)], ["b", "b", "b", "a"])
-        self.assertIn("VERSION = '2'", trees.read(self.folder + "/a/steamlink/app.py"))
+        self.assertIn("VERSION = '2'", folders.read(self.folder + "/a/steamlink/app.py"))
 
     def test_ota_update_while_another_is_on_trial_is_refused(self):
         """One at a time."""
@@ -171,7 +171,7 @@ class TestOta(unittest.TestCase):
         ):
             self.content = updates.update("2", more=bad)
             self.assert_refused(ValueError, "archive: ")
-            self.assertFalse(trees.exists(self.folder + "/boot.py"))
+            self.assertFalse(folders.exists(self.folder + "/boot.py"))
 
     def test_ota_signed_archive_without_end_is_refused(self):
         """It was cut before it was signed."""
@@ -225,7 +225,7 @@ class TestOta(unittest.TestCase):
 
         self.assertTrue(asyncio.run(run()))
         self.assertEqual(self.boot(), "")
-        self.assertFalse(trees.exists(self.folder + "/a"))
+        self.assertFalse(folders.exists(self.folder + "/a"))
 
 
 class TestPowerCut(unittest.TestCase):
@@ -274,10 +274,10 @@ class TestPowerCut(unittest.TestCase):
         if not slot:
             return ""
         folder = self.flash.folder + "/" + slot
-        said = trees.read(folder + "/steamlink/app.py")
+        said = folders.read(folder + "/steamlink/app.py")
         self.assertEqual(said, said[:14] * 300)
         for name in ("/steamlink/__init__.py", "/steamlink/hal/__init__.py", "/update.json"):
-            self.assertTrue(trees.exists(folder + name), slot + name)
+            self.assertTrue(folders.exists(folder + name), slot + name)
         return said[11]
 
     def sweep(self, first, allowed):

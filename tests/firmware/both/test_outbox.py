@@ -8,7 +8,7 @@ import unittest
 from device.steamlink import codec
 from device.steamlink.losses import Losses
 from device.steamlink.outbox import Outbox
-from tests.firmware import trees
+from tests.firmware import folders
 
 START = 1790000000000
 LIMIT = 131072
@@ -107,11 +107,11 @@ class OutboxCase(unittest.TestCase):
     """A device with a folder of its own."""
 
     def setUp(self):
-        self.folder = trees.new("outbox")
+        self.folder = folders.new("outbox")
         self.device = Device(self.folder)
 
     def tearDown(self):
-        trees.remove(self.folder)
+        folders.remove(self.folder)
 
 
 class TestOutbox(OutboxCase):
@@ -154,7 +154,7 @@ class TestOutbox(OutboxCase):
         """Rows of 60 s ago are in flash at any time, offline or on a link that does not answer."""
         random.seed(5)
         for case in range(12):
-            device = Device(trees.new("outbox"), limit_bytes=1 << 20)
+            device = Device(folders.new("outbox"), limit_bytes=1 << 20)
             device.sync(START)
             device.box.connected(case % 2 == 0)
             made = []
@@ -170,7 +170,7 @@ class TestOutbox(OutboxCase):
             for row_ms, seq in made:
                 if row_ms <= killed_at - 60000:
                     self.assertIn((1, seq), kept)
-            trees.remove(device.folder)
+            folders.remove(device.folder)
 
     def test_outbox_commits_offline_once_a_minute(self):
         """Slow rows do not wear the flash: a minute passes between two writes."""

@@ -9,7 +9,7 @@ import unittest
 from device.steamlink import portal, portal_dns
 from device.steamlink.config import Config
 from device.steamlink.hal.fake import Board
-from tests.firmware import trees, web
+from tests.firmware import folders, web
 
 GOOD = (
     "ssid=Casa+de+Caldeiras&wifi_password=uma+senha%21&host=192.168.0.10&port=8883&user=cal-1"
@@ -43,13 +43,13 @@ class TestPortal(unittest.TestCase):
 
     def setUp(self):
         web.start_anew()
-        self.folder = trees.new("portal")
+        self.folder = folders.new("portal")
         self.board = Board(self.folder)
         self.config = Config(self.folder)
         self.config.load()
 
     def tearDown(self):
-        trees.remove(self.folder)
+        folders.remove(self.folder)
 
     def talk(self, conversation):
         """What `conversation(port)` returns, and whether the portal saved."""
@@ -237,7 +237,7 @@ class TestPortal(unittest.TestCase):
     def test_portal_tls_without_a_certificate_is_refused(self):
         """It could never connect; with the file there it is saved."""
         self.assert_form_refused(changed(tls="1"), "ca.der", "checked")
-        trees.write(self.folder + "/ca.der", "x")
+        folders.write(self.folder + "/ca.der", "x")
 
         _, saved = self.ask(post(changed(tls="1")))
 
@@ -264,7 +264,7 @@ class TestPortal(unittest.TestCase):
     def test_portal_lost_configuration_is_told(self):
         """Who opens the form learns why the device asks again."""
         for letter in ("a", "b"):
-            trees.write(self.folder + "/config." + letter, "garbage <b>")
+            folders.write(self.folder + "/config." + letter, "garbage <b>")
         self.config.load()
 
         (page,), _ = self.ask(get())

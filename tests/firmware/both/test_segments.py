@@ -6,7 +6,7 @@ import unittest
 
 from device.steamlink.frames import Entry
 from device.steamlink.segments import SegmentLog
-from tests.firmware import trees
+from tests.firmware import folders
 
 
 class Losses:
@@ -35,12 +35,12 @@ class TestSegments(unittest.TestCase):
     """Frames are kept until they are acknowledged, whatever happens to the files."""
 
     def setUp(self):
-        self.folder = trees.new("segments")
+        self.folder = folders.new("segments")
         self.losses = Losses()
         self.log = self.opened()
 
     def tearDown(self):
-        trees.remove(self.folder)
+        folders.remove(self.folder)
 
     def opened(self, **bounds):
         """A log that just started, on the files that are there."""

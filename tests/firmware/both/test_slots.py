@@ -5,24 +5,24 @@ import unittest
 
 from device.steamlink import slots
 from device.steamlink.copies import Copies
-from tests.firmware import trees
+from tests.firmware import folders
 
 
 class TestSlots(unittest.TestCase):
     """A board's folder with firmware in its slots."""
 
     def setUp(self):
-        self.folder = trees.new("slots")
+        self.folder = folders.new("slots")
         self._path = list(sys.path)
 
     def tearDown(self):
         sys.path[:] = self._path
-        trees.remove(self.folder)
+        folders.remove(self.folder)
 
     def install(self, name):
         """Put a firmware into a slot, as an update does before its trial."""
-        trees.make(self.folder + "/" + name)
-        trees.write(self.folder + "/" + name + "/firmware.py", "")
+        folders.make(self.folder + "/" + name)
+        folders.write(self.folder + "/" + name + "/firmware.py", "")
 
     def stage(self, name):
         """An update has come into a slot."""
@@ -122,8 +122,8 @@ class TestSlots(unittest.TestCase):
     def test_slots_emptied_are_gone_mark_first(self):
         """A slot without its mark is no slot, whatever is left in it."""
         self.stage("a")
-        trees.make(self.folder + "/a/steamlink")
-        trees.write(self.folder + "/a/steamlink/x.py", "")
+        folders.make(self.folder + "/a/steamlink")
+        folders.write(self.folder + "/a/steamlink/x.py", "")
 
         steps = slots.emptying(self.folder, "a")
         next(steps)
@@ -131,13 +131,13 @@ class TestSlots(unittest.TestCase):
         self.assertEqual(self.boot(), "")
         for _ in steps:
             pass
-        self.assertFalse(trees.exists(self.folder + "/a"))
+        self.assertFalse(folders.exists(self.folder + "/a"))
 
     def test_slots_whose_record_is_lost_try_what_is_whole(self):
         """With both copies gone a whole slot is tried, with a way back to the other."""
         for name in ("a", "b"):
             self.install(name)
-            trees.write(self.folder + "/" + name + ".ok", "")
+            folders.write(self.folder + "/" + name + ".ok", "")
 
         self.assertEqual([self.boot() for _ in range(5)], ["a", "a", "a", "b", "b"])
 
@@ -146,7 +146,7 @@ class TestSlots(unittest.TestCase):
         self.stage("a")
         for garbage in ("", "x", "\x00" * 200, "00000000 1\n{}", '{"run":"b"}'):
             for letter in ("a", "b"):
-                trees.write(self.folder + "/slot." + letter, garbage)
+                folders.write(self.folder + "/slot." + letter, garbage)
             self.assertEqual(self.boot(), "a")
 
     def test_slots_whose_record_says_nonsense_still_start(self):
@@ -165,10 +165,10 @@ class TestSlots(unittest.TestCase):
     def test_slots_without_mark_or_folder_are_not_started(self):
         """Half an update is none: the mark is written last."""
         self.stage("a")
-        trees.remove(self.folder + "/a")
+        folders.remove(self.folder + "/a")
         self.assertEqual(self.boot(), "")
         self.install("a")
-        trees.remove(self.folder + "/a.ok")
+        folders.remove(self.folder + "/a.ok")
 
         self.assertEqual(self.boot(), "")
 
@@ -180,7 +180,7 @@ class TestSlots(unittest.TestCase):
         self.stage("b")
         self.boot()
         slots.confirm(self.folder)
-        trees.remove(self.folder + "/b")
+        folders.remove(self.folder + "/b")
 
         self.assertEqual(self.boot(), "a")
         self.assertEqual(slots.idle(self.folder), "b")

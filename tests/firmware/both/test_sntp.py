@@ -11,7 +11,7 @@ from device.steamlink import sntp
 from device.steamlink.clock import Clock
 from device.steamlink.hal import fake
 from device.steamlink.logring import LogRing
-from tests.firmware import scratch
+from tests.firmware import folders
 
 NOW_MS = 1795000000000  # 2026-11-18
 EPOCH_1900_S = 2208988800
@@ -200,7 +200,7 @@ class TestKeepTime(unittest.TestCase):
     """Setting the clock for ever; the waits are scripted."""
 
     def setUp(self):
-        self.folder = scratch.new("sntp")
+        self.folder = folders.new("sntp")
         self.board = Board(self.folder)
         self.clock = Clock(self.board, NOW_MS - 1000)
         self.clock.begin()
@@ -209,7 +209,7 @@ class TestKeepTime(unittest.TestCase):
         self.waits = []
 
     def tearDown(self):
-        scratch.remove(self.folder)
+        folders.remove(self.folder)
 
     def keep(self, scripts, waits, **settings):
         """Keep time with servers of these scripts until it has waited so often."""

@@ -4,7 +4,7 @@ import os
 import unittest
 
 from device.steamlink import ustar
-from tests.firmware import trees, updates
+from tests.firmware import folders, updates
 from tests.firmware.updates import archive, entry
 
 
@@ -12,11 +12,11 @@ class TestUstar(unittest.TestCase):
     """One archive into one folder."""
 
     def setUp(self):
-        self.around = trees.new("ustar")
+        self.around = folders.new("ustar")
         self.folder = self.around + "/a"
 
     def tearDown(self):
-        trees.remove(self.around)
+        folders.remove(self.around)
 
     def unpack(self, content, piece=700, most_bytes=100000):
         """Unpack, as the pieces come."""
@@ -49,10 +49,10 @@ class TestUstar(unittest.TestCase):
         for piece in (1, 511, 512, 513, 5000):
             self.unpack(content, piece)
 
-            self.assertEqual(trees.read(self.folder + "/empty"), "")
-            self.assertEqual(trees.read(self.folder + "/lib/deep/x.mpy"), "x" * 513)
-            self.assertEqual(trees.read(self.folder + "/y-1_z.json"), "{}")
-            trees.remove(self.folder)
+            self.assertEqual(folders.read(self.folder + "/empty"), "")
+            self.assertEqual(folders.read(self.folder + "/lib/deep/x.mpy"), "x" * 513)
+            self.assertEqual(folders.read(self.folder + "/y-1_z.json"), "{}")
+            folders.remove(self.folder)
 
     def test_ustar_name_outside_of_the_folder_is_refused(self):
         """Upwards, absolute, home, another drive, or with a hole in it."""
@@ -93,7 +93,7 @@ class TestUstar(unittest.TestCase):
     def test_ustar_file_twice_is_refused(self):
         """The second would be what nobody looked at."""
         self.assert_refused("comes twice", archive(entry("x", b"1"), entry("x", b"2")))
-        trees.remove(self.folder)
+        folders.remove(self.folder)
         self.assert_refused("comes twice", archive(entry("x/", kind="5"), entry("x", b"2")))
 
     def test_ustar_file_as_folder_is_refused_by_the_file_system(self):
@@ -106,7 +106,7 @@ class TestUstar(unittest.TestCase):
         self.assert_refused(
             "too large", archive(entry("x", b"1" * 600), entry("y", b"2" * 600)), most_bytes=1100
         )
-        self.assertFalse(trees.exists(self.folder + "/y"))
+        self.assertFalse(folders.exists(self.folder + "/y"))
 
     def test_ustar_with_endless_entries_is_refused(self):
         """200 files are more than the firmware has."""
@@ -119,8 +119,8 @@ class TestUstar(unittest.TestCase):
         content = archive(entry("x", b"1" * 600), entry("y", b"2"))
         for length in range(0, len(content), 37):
             self.assert_refused("cut off", content[:length])
-            if trees.exists(self.folder):
-                trees.remove(self.folder)
+            if folders.exists(self.folder):
+                folders.remove(self.folder)
 
     def test_ustar_with_something_behind_its_end_is_refused(self):
         """After the empty blocks there is nothing."""
@@ -157,4 +157,4 @@ class TestUstar(unittest.TestCase):
         """What the other tests use is a good archive."""
         self.unpack(updates.update("7"))
 
-        self.assertIn("VERSION = '7'", trees.read(self.folder + "/steamlink/app.py"))
+        self.assertIn("VERSION = '7'", folders.read(self.folder + "/steamlink/app.py"))
