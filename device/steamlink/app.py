@@ -38,7 +38,6 @@ class App:
         self.link = None
         self.sampler = None
         self.batcher = None
-        self.update_fault = None
         self.commands = None
         self._urgent = False
         self._restarting = False

@@ -42,11 +42,9 @@ NOT_CONNECTED = 8
 DEVICE_FAILURE = 12
 SENSOR_FAILURE = 16
 COMMUNICATION_FAILURE = 24
-OUT_OF_SERVICE = 28
 WAITING_FOR_INITIAL_DATA = 32
 UNCERTAIN = 64
 LAST_USABLE = 68
-SENSOR_NOT_ACCURATE = 80
 EU_EXCEEDED = 84
 GOOD = 192
 
@@ -79,18 +77,3 @@ def topic(site: str, device: str, kind: str) -> str:
     if kind not in KINDS:
         raise ValueError("kind {!r}; known: {}".format(kind, ", ".join(KINDS)))
     return PREFIX + "/" + site + "/" + device + "/" + kind
-
-
-def parse_topic(text: str) -> tuple[str, str, str]:
-    """Split a topic into (site, device, kind); ValueError for anything outside the grammar."""
-    parts = text.split("/")
-    if len(parts) != 5 or not text.startswith(PREFIX + "/"):  # noqa: PLR2004 - the grammar's levels
-        raise ValueError("topic {!r} is not steam/v1/<site>/<device>/<kind>".format(text[:200]))
-    topic(parts[2], parts[3], parts[4])
-    return parts[2], parts[3], parts[4]
-
-
-def routing_key(text: str) -> str:
-    """The AMQP routing key that RabbitMQ gives a topic of the contract: dots for slashes."""
-    parse_topic(text)
-    return text.replace("/", ".")

@@ -1,8 +1,9 @@
 """Messages in RAM, in the order in which they were made."""
 
+from .constant import const
 from .frames import Entry
 
-_OVERHEAD = 96  # an Entry and its place in the list
+_OVERHEAD = const(96)  # an Entry and its place in the list
 
 
 class Ring:

@@ -10,11 +10,11 @@ import sys
 
 def outcome(codec, contract, vector):
     """Return "same", or a text that shows the difference."""
-    site, device, kind = contract.parse_topic(vector["topic"])
+    site, device, kind = codec.parse_topic(vector["topic"])
     if contract.topic(site, device, kind) != vector["topic"] or kind != vector["kind"]:
         return "topic of another kind"
-    if contract.routing_key(vector["topic"]) != vector["routing_key"]:
-        return "routing key " + contract.routing_key(vector["topic"])
+    if codec.routing_key(vector["topic"]) != vector["routing_key"]:
+        return "routing key " + codec.routing_key(vector["topic"])
     payload = codec.ENCODERS[kind](**vector["value"])
     if payload != vector["payload"].encode():
         return "made " + repr(payload)
