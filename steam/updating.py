@@ -3,7 +3,6 @@
 import hashlib
 import json
 import tarfile
-import tempfile
 import time
 from collections.abc import Callable
 from io import BytesIO
@@ -40,21 +39,31 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
-def offer_of(url: str, key: Path) -> Offer:
-    """Fetch an update as the device will, and sign it; raises DeviceFault."""
-    body = _fetched(url)
-    about = _about(body, url)
-    with tempfile.NamedTemporaryFile(suffix=".tar") as file:
-        file.write(body)
-        file.flush()
-        try:
-            signature = sign(Path(file.name), key)
-        except FirmwareFault as fault:
-            raise DeviceFault(str(fault)) from None
+def offer_of(file: Path, url: str, key: Path) -> Offer:
+    """Sign the update in `file`, once the address serves the very same; raises DeviceFault.
+
+    What a web server gives is compared and never signed: whoever can write there, or answer in
+    its place, must not choose what devices run.
+    """
+    try:
+        body = file.read_bytes()
+        about = _about(body, file)
+        signature = sign(file, key)
+    except OSError as error:
+        raise DeviceFault(f"{file} cannot be read: {error.strerror}") from None
+    except FirmwareFault as fault:
+        raise DeviceFault(str(fault)) from None
+    sha256 = hashlib.sha256(body).hexdigest()
+    served = hashlib.sha256(_fetched(url)).hexdigest()
+    if served != sha256:
+        raise DeviceFault(
+            f"{url} serves another file than {file} (SHA-256 {served}, not {sha256}): copy {file} "
+            "there again; if it is not yours, find out who can write there. Nothing was offered"
+        )
     return Offer(
         url=url,
         size=len(body),
-        sha256=hashlib.sha256(body).hexdigest(),
+        sha256=sha256,
         sig=signature,
         board=about["board"],
         version=about["version"],
@@ -132,7 +141,7 @@ def _fetched(url: str) -> bytes:
     return body
 
 
-def _about(body: bytes, url: str) -> dict[str, str]:
+def _about(body: bytes, file: Path) -> dict[str, str]:
     """What an update says of itself in its update.json."""
     try:
         with tarfile.open(fileobj=BytesIO(body)) as archive:
@@ -141,5 +150,5 @@ def _about(body: bytes, url: str) -> dict[str, str]:
         return {"board": str(about["board"]), "version": str(about["version"])}
     except (tarfile.TarError, KeyError, ValueError, TypeError):
         raise DeviceFault(
-            f"{url} is no update: make one with `steam device firmware make BOARD`"
+            f"{file} is no update: make one with `steam device firmware make BOARD`"
         ) from None

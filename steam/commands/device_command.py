@@ -40,19 +40,23 @@ def send(
 @command
 def update(
     device: Name,
-    url: Annotated[str, typer.Option(help="Where the device fetches the update.")],
+    file: Annotated[Path, typer.Option(help="The update, as `firmware make` wrote it here.")],
+    url: Annotated[str, typer.Option(help="Where the device fetches the same file.")],
     key: Annotated[Path, typer.Option(help="The private key (PEM) whose modulus the device has.")],
     wait: Annotated[
         float, typer.Option(min=10, max=3600, help="Seconds until it must be back.")
     ] = 300,
     config: ConfigOption = Path("steam.yaml"),
 ) -> None:
-    """Have a device fetch signed firmware, start it on trial, and answer with it."""
+    """Have a device fetch signed firmware, start it on trial, and answer with it.
+
+    The file here is what is signed; what the address serves must be the same, byte for byte.
+    """
     from steam.updating import offer_of
     from steam.updating import update as update_device
 
     commander = commander_of(settings_at(config), device)
-    offer = offer_of(url, key)
+    offer = offer_of(file, url, key)
     out.print(f"{offer.version} for {offer.board}, {offer.size} bytes, signed", markup=False)
     version = update_device(
         commander, offer, lambda text: out.print(text, markup=False), within_s=wait

@@ -52,3 +52,15 @@ def test_change_of_the_guide_is_one_that_the_firmware_takes():
     values["sampling"].update(change["sampling"])
 
     assert schema.validate(values) == []
+
+
+def test_web_server_of_the_guide_serves_a_folder_of_updates_alone():
+    """Never the folder with the key and the configurations: everybody can read what is served."""
+    (served,) = re.findall(r"^python -m http\.server (.*)$", BLOCKS, re.MULTILINE)
+    made = [parsed(line) for line in TYPED if line.startswith("device firmware make")]
+    (offered,) = [parsed(line) for line in TYPED if line.startswith("device update")]
+
+    assert served == "8000 --directory updates"
+    assert [str(Path(each["out_file"]).parent) for each in made] == ["updates"]
+    assert offered["file"] == made[0]["out_file"]
+    assert Path(offered["key"]).parent != Path(offered["file"]).parent

@@ -56,12 +56,18 @@ def key(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """An update."""
+    return make_update("unix", tmp_path_factory.mktemp("made") / "u.tar", version="1").path
+
+
 def test_offer_is_what_a_device_with_the_key_takes(served, tmp_path, key):
-    """Size, hash and signature are those of what the address gives; the device's own check passes."""
+    """Size, hash and signature are those of the file here; the device's own check passes."""
     made = make_update("unix", tmp_path / "u.tar", version="1.2.3")
     url = served(partial(Quiet, directory=str(tmp_path))) + "/u.tar"
 
-    offer = offer_of(url, key)
+    offer = offer_of(made.path, url, key)
 
     assert (offer.size, offer.sha256) == (made.size, made.sha256)
     assert (offer.board, offer.version) == ("unix", "1.2.3")
@@ -69,38 +75,55 @@ def test_offer_is_what_a_device_with_the_key_takes(served, tmp_path, key):
     rsa.check(digest, offer.sig, modulus(key))
 
 
+def test_address_that_serves_another_update_gets_no_signature(served, tmp_path, key):
+    """Whoever can write at the web server does not choose what is signed, however well made."""
+    (tmp_path / "www").mkdir()
+    mine = make_update("unix", tmp_path / "u.tar", version="1.2.3").path
+    make_update("unix", tmp_path / "www" / "u.tar", version="1.2.4")
+    url = served(partial(Quiet, directory=str(tmp_path / "www"))) + "/u.tar"
+
+    with pytest.raises(DeviceFault, match=r"serves another file than .*Nothing was offered"):
+        offer_of(mine, url, key)
+
+
 def test_offer_of_what_is_no_update_is_refused(served, tmp_path, key):
-    """A page, an empty file, another archive."""
+    """A page, an empty file, none at all."""
     (tmp_path / "page.html").write_text("<html>")
     (tmp_path / "empty").touch()
-    base = served(partial(Quiet, directory=str(tmp_path)))
+    url = served(partial(Quiet, directory=str(tmp_path))) + "/page.html"
 
     for name in ("page.html", "empty"):
         with pytest.raises(DeviceFault, match="is no update: make one with"):
-            offer_of(f"{base}/{name}", key)
+            offer_of(tmp_path / name, url, key)
+    with pytest.raises(DeviceFault, match=r"absent\.tar cannot be read"):
+        offer_of(tmp_path / "absent.tar", url, key)
+
+
+def test_address_that_serves_nothing_is_told(served, tmp_path, archive, key):
+    """The device could not fetch it either."""
     with pytest.raises(DeviceFault, match=r"cannot be fetched from here.*404"):
-        offer_of(f"{base}/absent.tar", key)
+        offer_of(archive, served(partial(Quiet, directory=str(tmp_path))) + "/absent.tar", key)
 
 
-def test_offer_beyond_what_a_device_takes_is_refused(served, tmp_path, key):
+def test_address_that_serves_more_than_a_device_takes_is_refused(served, tmp_path, archive, key):
     """One byte too many."""
     (tmp_path / "big").write_bytes(bytes(1_048_577))
 
     with pytest.raises(DeviceFault, match="larger than the 1048576 bytes"):
-        offer_of(served(partial(Quiet, directory=str(tmp_path))) + "/big", key)
+        offer_of(archive, served(partial(Quiet, directory=str(tmp_path))) + "/big", key)
 
 
-def test_offer_that_leads_elsewhere_is_refused(served, key):
+def test_address_that_leads_elsewhere_is_refused(served, archive, key):
     """A device does not follow, so neither does this."""
     with pytest.raises(DeviceFault, match="302"):
-        offer_of(served(Elsewhere), key)
+        offer_of(archive, served(Elsewhere), key)
 
 
 @pytest.mark.parametrize("url", ["ftp://x/u.tar", "file:///etc/passwd", "u.tar"])
-def test_offer_from_another_scheme_is_refused(url, key):
+def test_address_of_another_scheme_is_refused(url, archive, key):
     """Nothing is read from this machine's disk."""
     with pytest.raises(DeviceFault, match="http:// or https://"):
-        offer_of(url, key)
+        offer_of(archive, url, key)
 
 
 class Scripted:
