@@ -50,12 +50,14 @@ class App:
             from random import random
 
             self.random = random
+        watchdog = board.start_watchdog(_WATCHDOG_MS)  # first: whatever hangs below is ended
         self.counters = Counters()
         self.clock = Clock(board)
         self.clock.begin()
         self.log = LogRing(self.clock)
         self.config = Config(folder)
         values = self.config.load()
+        self._proving = self.config.trial  # a change that comes later is tried at the next boot
         for fault in self.config.faults:
             self.log.note("config: " + fault)
         self.boots = Boots(folder)
@@ -63,6 +65,7 @@ class App:
         boot = self.boots.begin(cause, values["boot_from"])
         self.safe = self.boots.failures >= SAFE_MODE_AFTER
         self._open_store(boot, values)
+        watchdog.feed()
         self.session = Session(
             site=values["site"] or _UNNAMED,
             device=values["device"] or _UNNAMED,
@@ -78,9 +81,7 @@ class App:
         self._open_link(values)
         if hasattr(board.network, "country"):  # which channels the radio may use
             board.network.country(values["wifi"]["country"])
-        self.supervisor = Supervisor(
-            self.clock, board.start_watchdog(_WATCHDOG_MS), self.log, self.counters
-        )
+        self.supervisor = Supervisor(self.clock, watchdog, self.log, self.counters)
         self.supervisor.on_overdue = self._stalled
         gc.collect()
 
@@ -142,12 +143,21 @@ class App:
             "lost_at_most_s": 0 if clean else values["store"]["commit_s"],
         }
         self.session.event("reset", details)
-        from . import slots
-
-        failed = slots.take_failure(self.board.folder)
-        forget("slots")
+        failed = self._of_slots("take_failure")
         if failed is not None:
             self.session.event("config", {"update": "taken back", "slot": failed})
+
+    def _of_slots(self, question: str):
+        """Ask `slots`, which is loaded for that only; None where flash refuses."""
+        from . import slots
+
+        try:
+            return getattr(slots, question)(self.board.folder)
+        except OSError as fault:
+            self.log.note("flash: {}".format(fault))
+            return None
+        finally:
+            forget("slots")
 
     def _open_sampling(self, values) -> None:
         from . import sensors
@@ -228,6 +238,8 @@ class App:
         except (ValueError, MemoryError) as fault:
             self.counters.add("rows_refused", len(rows))
             self.log.note("rows not kept: {}".format(fault))
+            seq = self.session.give_up()
+            self.session.event("loss", {"from": seq, "to": seq, "count": 1})
         if live:
             self.link.wake()
 
@@ -306,6 +318,11 @@ class App:
         counts = self.counters.snapshot()
         if self.sampler is not None:
             counts["late_ms"] = max(self.sampler.jitter or [0])
+            counts["rows_unmoved"] = self.batcher.skipped
+            counts["rows_dropped"] = self.batcher.dropped
+        counts["flash_faults"] = self.outbox.faults
+        counts["flash_damage"] = self.outbox.corrupt
+        counts["times_refused"] = self.clock.refused
         self.link.say("diag", self.session.diag(counts, max(0, self.link.connections - 1)))
 
     def _prove(self, up_ms: int) -> None:
@@ -323,19 +340,20 @@ class App:
     # -- the broker's side
 
     def _online(self, with_next: bool) -> None:
-        if with_next:
-            self._promote_password()
-        if self.config.trial:
+        if self._proving:
+            self._proving = False
             self.config.confirm()
             self.session.event("config", {"confirmed": self.config.crc})
-        self._confirm_slot()
+        if with_next and not self.config.trial:
+            self._promote_password()
+        self._of_slots("confirm")
 
     def _tell_distrust(self, why: str) -> None:
         self.session.event("config", {"tls": "refused", "fault": why[:200]})
 
     def _promote_password(self) -> None:
         """The broker took the next password: it is the password from now on."""
-        values = self.link.config
+        values = self.config.values
         values["mqtt"]["password"] = values["mqtt"]["password_next"]
         values["mqtt"]["password_next"] = ""
         try:
@@ -346,12 +364,6 @@ class App:
         self.link.config = self.config.values
         self.link.password_promoted()
         self.log.note("the next password is in force")
-
-    def _confirm_slot(self) -> None:
-        from . import slots
-
-        slots.confirm(self.board.folder)
-        forget("slots")
 
     def _obey(self, payload: bytes) -> None:
         if self.commands is None:
@@ -370,8 +382,14 @@ class App:
         self.link.say("birth", self.session.birth(self.link.conn))
 
     def identify(self) -> "dict[str, object]":
-        """Say who this is."""
-        return self.session.identity()
+        """Say who this is, and from which slot its firmware came."""
+        from . import slots
+
+        found = self.session.identity()
+        found["slot"] = slots.running(self.board.folder)
+        found["trial"] = slots.status(self.board.folder)["trial"] is not None
+        forget("slots")
+        return found
 
     def log_lines(self) -> "list[str]":
         """The last lines of the log."""
@@ -382,12 +400,14 @@ class App:
 
         What is here is on its way already; what the broker has acknowledged is kept no longer.
         """
-        oldest_boot, oldest_seq = self.session.oldest()
-        if boot is not None and boot != self.session.boot:
-            here = last - first + 1 if boot > oldest_boot else 0
-        else:
-            lowest = oldest_seq if oldest_boot == self.session.boot else 1
-            here = max(0, min(last, self.session.seq) - max(first, lowest) + 1)
+        session = self.session
+        oldest_boot, oldest_seq = session.oldest()
+        asked = session.boot if boot is None else boot
+        if asked < oldest_boot or asked > session.boot:
+            return 0, last - first + 1
+        lowest = oldest_seq if asked == oldest_boot else 1
+        highest = session.seq if asked == session.boot else last
+        here = max(0, min(last, highest) - max(first, lowest) + 1)
         return here, last - first + 1 - here
 
     def restart(self, reason: str) -> None:
@@ -414,18 +434,19 @@ class App:
     async def _update(self, args) -> None:
         from . import ota
 
-        await asyncio.sleep(1)
-        await self.link.close()
+        await asyncio.sleep(1)  # the ack goes first
         try:
+            await self.link.close()
             key = self.link.config["ota"]["key"]
             await ota.update(args, self.board, key, tls=self._trusted(args["url"]))
-        except (OSError, ValueError, MemoryError) as fault:
+            await self._restart("update")
+        except Exception as fault:  # noqa: BLE001 - whatever it was, the device goes on
             self.counters.add("updates_refused")
-            self.log.note("update refused: {}".format(fault))
-            self.session.event("config", {"update": "refused", "fault": str(fault)[:200]})
+            why = str(fault) or type(fault).__name__
+            self.log.note("update refused: " + why)
+            self.session.event("config", {"update": "refused", "fault": why[:200]})
+        finally:
             self.link.paused = False
-            return
-        await self._restart("update")
 
     def _trusted(self, url: str):
         """The plant's CA for an update over https."""
@@ -446,19 +467,26 @@ class App:
         if self._restarting:
             return
         self._restarting = True
-        await asyncio.sleep(0.3)  # the ack goes first
-        await self.leave()
-        self.keep(reason)
-        self.board.restart()
+        try:
+            await asyncio.sleep(0.3)  # the ack goes first
+            await self.leave()
+        finally:  # whatever came of the goodbye
+            self.keep(reason)
+            self.board.restart()
 
     def keep(self, reason: str) -> None:
         """Write what is only in memory: the last thing before a planned end."""
-        for step in (self._close_batch, self.outbox.flush, self.clock.save_floor, gc.collect):
+        kept = False
+        for step in (self._close_batch, self.clock.save_floor, gc.collect, self.outbox.flush):
             try:
-                step()
+                kept = step()
             except Exception as fault:  # noqa: BLE001 - each of them is worth trying
+                kept = False
                 self.log.note("at the end: {}".format(fault))
-        self.boots.ended(reason)
+        if kept:
+            self.boots.ended(reason)
+        else:  # the next boot shall not call this a clean end
+            self.boots.blame(reason)
         self.board.sync()
 
     def _spawn(self, coroutine) -> None:
@@ -483,7 +511,8 @@ class App:
                     await asyncio.wait_for(self._serve_portal(), _PORTAL_S)
                 except asyncio.TimeoutError:
                     self.log.note("portal: nobody came")
-                self.link.paused = False
+                finally:
+                    self.link.paused = False
 
     async def _serve_portal(self) -> None:
         from . import portal

@@ -58,6 +58,7 @@ class Link:
         self._pace = pacing.Pace(1, 0)
         self._wake = asyncio.Event()
         self._client = None
+        self._greeting = None  # packet id of the state that was not acknowledged yet
         self._waiting = []  # (kind, payload): acks, births, diags
         self._flying = {}  # packet id -> (entry, up_ms)
         self._use_next = False
@@ -102,7 +103,10 @@ class Link:
         """Say stopped and leave; what is not acknowledged stays in the outbox."""
         self.paused = True
         client = self._client
-        if client is None or not self.connected:
+        if client is None:
+            return
+        if not self.connected:
+            client.close()  # one that is being opened ends once it is open: see _live
             return
         try:
             await client.publish(
@@ -133,6 +137,8 @@ class Link:
                 server_name=settings["server_name"] or settings["host"],
                 timeout_ms=self.connect_ms,
             )
+            if self.paused:
+                raise mqtt.ConnectionLost("paused")
             sender = asyncio.create_task(self._converse(client, checkin))
             await client.run()
         finally:
@@ -188,7 +194,8 @@ class Link:
             await self._greet(client)
             while True:
                 checkin.ok()
-                await self._send(client)
+                if self.connected:
+                    await self._send(client)
                 await self._wait()
         except Exception as fault:  # noqa: BLE001 - whatever it was, the connection begins anew
             self._note(fault)
@@ -199,7 +206,12 @@ class Link:
         topics = self.session.topics
         await client.subscribe(topics["cmd"])
         await client.publish(topics["birth"], self.session.birth(self.conn))
-        await client.publish(topics["state"], self.session.state("online", self.conn))
+        online = self.session.state("online", self.conn)
+        self._greeting = await client.publish(topics["state"], online)
+
+    def _greeted(self) -> None:
+        """The broker took birth and state: an account that may not send is not online."""
+        self._greeting = None
         self.connected = True
         self.connections += 1
         self._backoff.reset()
@@ -242,13 +254,16 @@ class Link:
         up_ms = self.clock.up_ms()
         try:
             packet_id = await client.publish(self.session.topics[kind], entry.payload, dup=dup)
-        except (OSError, asyncio.CancelledError):
+        except BaseException:
             self.outbox.give_back([entry])
             raise
         self._flying[packet_id] = (entry, up_ms)
 
     def _acknowledged(self, packet_id: int) -> None:
         flight = self._flying.pop(packet_id, None)
+        if packet_id == self._greeting:
+            self._greeted()
+            self._wake.set()
         if flight is None:
             return  # of a birth, a state, an ack or a diag
         entry, sent_ms = flight
@@ -276,7 +291,10 @@ class Link:
 
     def _ended(self, client) -> None:
         client.close()
-        self._client = None
+        for name in ("strays", "resends", "oversize", "callback_faults"):
+            if getattr(client, name):
+                self.counters.add("mqtt_" + name, getattr(client, name))
+        self._client = self._greeting = None
         self.connected = False
         flying = [entry for entry, _ in self._flying.values()]
         self._flying = {}

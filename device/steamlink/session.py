@@ -43,6 +43,11 @@ class Session:
         )
         return self._put("data", payload, dated, live)
 
+    def give_up(self) -> int:
+        """Use up the number of a message that cannot be made; returns it, to be told as lost."""
+        self.seq += 1
+        return self.seq
+
     def event(self, event: str, details, *, live: bool = False) -> int:
         """Number and store an event; it is in flash when this returns. Returns its seq."""
         up_ms = self._clock.up_ms()

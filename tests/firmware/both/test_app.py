@@ -186,7 +186,7 @@ class TestApp(unittest.TestCase):
         device = self.started()
         restarts = []
         device._restart_soon = restarts.append
-        device.config.patch({"mqtt": {"host": "192.0.2.1"}})
+        device.config.patch({"mqtt": {"host": "192.0.2.1", "password": "there"}})
         device = self.started(config=None)
         device._restart_soon = restarts.append
         self.board.watchdog = None
@@ -256,6 +256,100 @@ class TestApp(unittest.TestCase):
 
         self.assertEqual(told, [[{"update": "taken back", "slot": "b"}], []])
 
+    def test_app_flash_that_refuses_starts_all_the_same(self):
+        """A failed update that cannot be ticked off is no reason not to sample."""
+        folders.write(self.folder + "/config.json", json.dumps(CONFIG))
+
+        def refuse(copies, values):
+            raise OSError(28)
+
+        Copies(self.folder, "slot").save({"run": "", "trial": None, "tries": 0, "failed": "b"})
+        original, Copies.save = Copies.save, refuse
+        try:
+            device = self.started()
+        finally:
+            Copies.save = original
+
+        self.assertTrue(device.sampler is not None)
+
+    def test_app_update_that_fails_in_whatever_way_lets_the_link_go_on(self):
+        """An exception that nobody thought of must not keep the device away from its broker."""
+        device = self.started()
+        device.link.paused = False
+
+        def explode(url):
+            raise KeyError("nobody thought of it")
+
+        device._trusted = explode
+        asyncio.run(device._update({"url": "http://192.0.2.1/x"}))
+
+        self.assertFalse(device.link.paused)
+        self.assertEqual(device.counters.get("updates_refused"), 1)
+
+    def test_app_restart_whose_goodbye_fails_restarts(self):
+        """The end comes, whatever the broker or the memory does to the goodbye."""
+        device = self.started()
+
+        async def starve():
+            raise MemoryError
+
+        device.link.close = starve
+        try:
+            asyncio.run(device._restart("command"))
+        except SystemExit:
+            self.assertEqual(self.started().boots.reason, "command")
+        else:
+            self.fail("it did not restart")
+
+    def test_app_portal_that_fails_lets_the_link_go_on(self):
+        """A port that is taken, or no memory: the Wi-Fi may come back all the same."""
+        device = self.started()
+
+        async def fail():
+            raise OSError(98)
+
+        device._serve_portal = fail
+        firmware._PORTAL_AFTER_S = 0.001
+        self.assertRaises(OSError, asyncio.run, device._offer_portal(Always()))
+        self.assertFalse(device.link.paused)
+
+    def test_app_rows_that_no_message_holds_are_told_as_lost(self):
+        """Their number is used up and named, so that the processor does not wait for it."""
+        device = self.started()
+        self.sent(device)
+        device._take_row(1000, ["no number", 51.0], {})
+        device._close_batch()
+
+        told = [message["d"] for _, message in self.sent(device)]
+        self.assertEqual(told, [{"from": 2, "to": 2, "count": 1}])
+
+    def test_app_change_that_comes_while_it_runs_is_not_confirmed_before_it_was_tried(self):
+        """A reconnection between the patch and the restart proves nothing."""
+        device = self.started()
+        device.config.patch({"mqtt": {"host": "192.0.2.1", "password": "there"}})
+        device._online(False)
+
+        self.assertTrue(device.config.trial)
+
+    def test_app_replay_tells_what_is_here(self):
+        """Of the oldest boot, of this one, of one that never was."""
+        device = self.started()
+        for up_ms in (1000, 2000, 3000):
+            device._take_row(up_ms, [7.5, up_ms / 100], {})
+            device._close_batch()
+        device.keep("command")
+        device = self.started()
+
+        self.assertEqual(device.replay(1, 1, 4), (4, 0))
+        self.assertEqual(device.replay(None, 1, 5), (1, 4))
+        self.assertEqual(device.replay(9, 1, 5), (0, 5))
+
+    def test_app_identify_tells_its_slot(self):
+        """An update is over once the firmware of the other slot answers, no longer on trial."""
+        found = self.started().identify()
+
+        self.assertEqual((found["slot"], found["trial"]), ("", False))
+
     def test_app_stalled_task_is_named_by_the_next_boot(self):
         """Before the watchdog bites, everything is kept and the culprit written down."""
         device = self.started()
@@ -265,8 +359,8 @@ class TestApp(unittest.TestCase):
 
         self.assertEqual(self.started().session.reset, "stalled: sampling")
 
-    def test_app_end_with_a_store_that_fails_still_counts_as_planned(self):
-        """Each step of the end is tried, whatever became of the one before."""
+    def test_app_end_with_a_store_that_fails_is_not_called_clean(self):
+        """Each step of the end is tried; what was not kept is not denied by the next boot."""
         device = self.started()
 
         def refuse():
@@ -275,7 +369,8 @@ class TestApp(unittest.TestCase):
         device.outbox.flush = refuse
         device.keep("command")
 
-        self.assertTrue(self.started().boots.clean)
+        boots = self.started().boots
+        self.assertEqual((boots.clean, boots.reason), (False, "command"))
 
     def test_app_commands_good_and_bad_are_answered_while_it_samples(self):
         """Garbage is counted and told in diag, a good command answered; rows go on throughout."""

@@ -204,10 +204,14 @@ class TestLink(unittest.TestCase):
             await session.accept()
             if len(connections) > 1:
                 await session.serve()
-            while not any(b"/data" in bytes(body) for _, body in session.of_kind(0x30)):
+            while True:
                 first, body = await session.packet()
+                if b"/data" in bytes(body):
+                    return
                 if first & 0xF0 == scripted.SUBSCRIBE:
                     await session.send(b"\x90\x03" + bytes(body[:2]) + b"\x01")
+                else:
+                    await session.send(b"\x40\x02" + scripted.id_of(body).to_bytes(2, "big"))
 
         async def steps(scene):
             await scripted.eventually(lambda: scene.link.connected)
@@ -388,6 +392,73 @@ class TestLink(unittest.TestCase):
             scene.link._rest = rest
             await scripted.eventually(lambda: not faults)
             self.assertEqual(told, ["expired", "wrong name"])
+
+        self.run_scene(Scene(script), steps)
+
+    def test_link_broker_that_ends_connections_after_the_greeting_is_backed_off(self):
+        """Who may connect and not send is not online, and tries less and less often."""
+
+        async def script(session):
+            await session.accept()
+            while True:
+                first, body = await session.packet()
+                if first & 0xF0 == scripted.SUBSCRIBE:
+                    await session.send(b"\x90\x03" + bytes(body[:2]) + b"\x01")
+                else:
+                    return
+
+        async def steps(scene):
+            online, waits = [], []
+
+            async def rest(wait_ms, checkin):
+                waits.append(wait_ms)
+                await asyncio.sleep(0.001)
+
+            scene.link._backoff._random = lambda: 0.999
+            scene.link._rest = rest
+            scene.link.on_online = online.append
+            await scripted.eventually(lambda: len(waits) > 4)
+            self.assertTrue(waits[4] > 10000)
+            self.assertEqual(online, [])
+
+        self.run_scene(Scene(script), steps)
+
+    def test_link_without_memory_for_a_publish_keeps_the_message(self):
+        """A MemoryError ends the connection; the message goes out in the next one."""
+
+        async def steps(scene):
+            await scripted.eventually(lambda: scene.link.connected)
+            publish, faults = scene.link._client.publish, [MemoryError()]
+
+            async def starved(topic, payload, **rest):
+                if faults:
+                    raise faults.pop()
+                return await publish(topic, payload, **rest)
+
+            scene.link._client.publish = starved
+            scene.rows(4.2)
+            await scripted.eventually(lambda: scene.sent("hist") == [1])
+            await scripted.eventually(lambda: scene.outbox.oldest() is None)
+
+        self.run_scene(Scene(served), steps)
+
+    def test_link_closed_while_it_connects_stays_away(self):
+        """Whatever closes the link during CONNECT does not find it connected a moment later."""
+        gate = asyncio.Event()
+
+        async def script(session):
+            await session.packet()
+            await gate.wait()
+            await session.send(b"\x20\x02\x00\x00")
+            await session.serve()
+
+        async def steps(scene):
+            await scripted.eventually(lambda: scene.broker.sessions)
+            await scene.link.close()
+            gate.set()
+            await asyncio.sleep(0.05)
+            self.assertFalse(scene.link.connected)
+            self.assertEqual(scene.published(0), [])
 
         self.run_scene(Scene(script), steps)
 
