@@ -18,6 +18,8 @@ SCHEMA = 1
 _MOST_BYTES = const(16384)
 _MASK = const("***")
 _SECRET = const("password")
+_AT_THE_DEVICE = ("ota", "site", "device")
+_ADDRESS = ("host", "port", "tls", "ca", "server_name")
 
 
 def defaults() -> dict:
@@ -92,10 +94,43 @@ def checked(values: dict) -> dict:
 
 
 def changed(values: dict, changes: dict) -> dict:
-    """A configuration after a change (RFC 7386); ValueError tells all that is wrong with it."""
+    """A configuration after a change from afar (RFC 7386); ValueError tells all that is wrong.
+
+    Whoever may send commands changes neither the key that updates are signed with nor who the
+    device is, and no broker but the one that it was given for is shown a password.
+    """
     if not isinstance(changes, dict):
         raise ValueError("a change is a JSON object, a part of the configuration")  # noqa: TRY004 - one error type
-    return checked(_merged(values, _unmasked(changes)))
+    changes = _unmasked(changes)
+    after = checked(_merged(values, changes))
+    old, new = filled(values), filled(after)
+    for key in _AT_THE_DEVICE:
+        if new[key] != old[key]:
+            raise ValueError(key + ": is changed at the device only, by `steam device flash`")
+    if _is_elsewhere(old["mqtt"], new["mqtt"]):
+        given = changes["mqtt"]
+        if not given.get("password"):
+            raise ValueError(
+                "mqtt.password: another host, port, tls, ca or server_name needs the password "
+                "there in the same change; the one that is kept is not sent elsewhere"
+            )
+        if "password_next" not in given:
+            after["mqtt"]["password_next"] = ""
+    return after
+
+
+def keep_way_in(values: dict, former: dict) -> None:
+    """Keep the password before as the next one, in a configuration for the same account there.
+
+    An old file that is copied again must not shut a device out whose password was changed since.
+    """
+    old, new = former["mqtt"], filled(values)["mqtt"]
+    if new["password_next"] or new["user"] != old["user"] or _is_elsewhere(old, new):
+        return
+    for password in (old["password_next"], old["password"]):
+        if password not in ("", new["password"]):
+            values["mqtt"]["password_next"] = password
+            return
 
 
 def masked(value: object) -> object:
@@ -159,6 +194,10 @@ def _merged(values: dict, changes: dict) -> dict:
         else:
             merged[key] = change
     return merged
+
+
+def _is_elsewhere(old: dict, new: dict) -> bool:
+    return any(new[key] != old[key] for key in _ADDRESS)
 
 
 def _is_secret(key: object) -> bool:

@@ -144,6 +144,7 @@ class Config:
             return
         if found is None:
             return
+        config.keep_way_in(found[0], self.values)
         record = {"values": found[0], "file": found[1], "schema": config.SCHEMA}
         try:
             self._copies.save(record)

@@ -305,11 +305,11 @@ class TestConfig(unittest.TestCase):
         """A partial change; what it does not name stays."""
         self.saved(diag_s=10)
         loaded = self.start()
-        loaded.patch({"diag_s": 20, "mqtt": {"port": 8883}})
+        loaded.patch({"diag_s": 20, "mqtt": {"keepalive_s": 15}})
         self.assertTrue(loaded.trial)
         loaded = self.start()
         self.assertEqual((loaded.trial, loaded.values["diag_s"]), (True, 20))
-        self.assertEqual(loaded.values["mqtt"]["port"], 8883)
+        self.assertEqual(loaded.values["mqtt"]["keepalive_s"], 15)
         self.assertEqual(loaded.values["mqtt"]["password"], "secret")
 
         self.assertTrue(loaded.confirm())
@@ -347,6 +347,53 @@ class TestConfig(unittest.TestCase):
         loaded = self.start()
         self.assertEqual((loaded.trial, loaded.values["diag_s"]), (False, 10))
 
+    def test_config_patched_keeps_the_key_of_updates_and_the_names(self):
+        """Whoever may send commands chooses neither what firmware runs nor as whom."""
+        key = "c0ffee"
+        loaded = self.saved(ota={"key": key})
+        for changes in (
+            {"ota": {"key": "beef"}},
+            {"ota": {"key": ""}},
+            {"ota": {"key": None}},
+            {"ota": None},
+            {"ota": {}, "site": "other"},
+            {"device": "cal-2"},
+        ):
+            try:
+                loaded.patch(changes)
+            except ValueError as fault:
+                words = str(fault)
+            else:
+                words = "taken"
+            self.assertIn("is changed at the device only", words)
+            self.assertEqual((loaded.trial, loaded.values["ota"]["key"]), (False, key))
+        loaded.patch({"ota": {"key": key}, "site": "matriz", "diag_s": 20})
+        self.assertEqual(loaded.values["diag_s"], 20)
+
+    def test_config_patched_sends_no_kept_password_elsewhere(self):
+        """Another broker, or the same one in clear, needs its password in the same change."""
+        mqtt = {"host": "broker", "password": "secret", "password_next": "soon", "tls": True}
+        for change in (
+            {"host": "evil"},
+            {"port": 1884},
+            {"tls": False},
+            {"tls": None},
+            {"ca": "other.der"},
+            {"server_name": "evil"},
+            {"host": "evil", "password": "***"},
+            {"host": "evil", "password": ""},
+            {"host": "evil", "password": None},
+            {"host": "evil", "password_next": "x"},
+        ):
+            loaded = self.saved(mqtt=mqtt)
+            with self.assertRaises(ValueError):
+                loaded.patch({"mqtt": change})
+            self.assertEqual(loaded.values["mqtt"]["password"], "secret")
+            self.assertEqual(loaded.trial, False)
+        loaded.patch({"mqtt": {"host": "new", "password": "of the new"}})
+        there = loaded.values["mqtt"]
+        self.assertEqual((there["password"], there["password_next"]), ("of the new", ""))
+
     def test_config_takes_one_change_on_trial_at_a_time(self):
         """A second one waits for the first."""
         loaded = self.saved()
@@ -362,7 +409,7 @@ class TestConfig(unittest.TestCase):
         """The five minutes are over and the device is not online."""
         first = self.saved(diag_s=10)
         crc = first.crc
-        first.patch({"mqtt": {"host": "nowhere"}})
+        first.patch({"mqtt": {"host": "nowhere", "password": "x"}})
         loaded = self.start()
         self.assertTrue(loaded.rollback())
         self.assertEqual((loaded.values["mqtt"]["host"], loaded.crc), ("broker", crc))
@@ -452,7 +499,7 @@ class TestConfig(unittest.TestCase):
         loaded = self.start()
         self.assertEqual((loaded.source, loaded.faults), ("file", []))
         self.assertEqual(loaded.values["mqtt"]["host"], "broker")
-        loaded.patch({"mqtt": {"host": "other"}})
+        loaded.patch({"mqtt": {"host": "other", "password": "there"}})
         loaded.confirm()
         loaded = self.start()
 
@@ -521,6 +568,31 @@ class TestConfig(unittest.TestCase):
             self.assertEqual(self.start().values["site"], "matriz")
             at += 1
         self.assertTrue(at > 3)
+
+    def test_config_file_that_is_old_leaves_the_way_in_open(self):
+        """The password since is tried as the next one: an old file shuts nobody out."""
+        self.copy_file(GOOD)
+        loaded = self.start()
+        loaded.patch({"mqtt": {"password": "newer"}})
+        loaded.confirm()
+        self.copy_file(GOOD + "\n")
+        mqtt = self.start().values["mqtt"]
+        self.assertEqual((mqtt["password"], mqtt["password_next"]), ("secret", "newer"))
+
+        self.copy_file(GOOD + "\n\n")
+        mqtt = self.start().values["mqtt"]
+        self.assertEqual((mqtt["password"], mqtt["password_next"]), ("secret", "newer"))
+
+    def test_config_file_for_another_account_or_broker_takes_no_password_along(self):
+        """What was the password here is not told there."""
+        for more in ({"user": "other"}, {"host": "elsewhere"}, {"tls": True}, {"port": 1}):
+            self.tearDown()
+            self.setUp()
+            self.copy_file(GOOD)
+            self.start()
+            self.copy_file(json.dumps(good(mqtt=dict(good()["mqtt"], password="mine", **more))))
+            mqtt = self.start().values["mqtt"]
+            self.assertEqual((mqtt["password"], mqtt["password_next"]), ("mine", ""))
 
     # -- secrets
 
