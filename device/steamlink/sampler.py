@@ -1,6 +1,5 @@
 """Rows on an absolute schedule, whatever the sensors, the link and the store are doing."""
 
-import asyncio
 from array import array
 
 from . import contract
@@ -108,7 +107,6 @@ class Sampler:
             column.told_ms = now_ms
         for slot in self._slots:
             slot.plan(due_ms)
-            slot.task = asyncio.create_task(slot.work())
         try:
             while True:
                 now_ms = await self._wait(due_ms)

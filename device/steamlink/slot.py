@@ -37,8 +37,19 @@ class Slot:
         self._due = asyncio.Event()
 
     def plan(self, up_ms):
-        """Have its first turn at `up_ms`."""
+        """Have its first turn at `up_ms`, whatever became of an earlier run of the sampler."""
         self._next_ms = up_ms
+        self._target_ms = _NEVER
+        self.pending = False
+        self._revive()
+
+    def _revive(self):
+        """Have a task that works: it ends with the sampler, and where its own fault finds no memory."""
+        # One that would not be cancelled is still inside its driver, and stays busy until it is out.
+        if self.task is None or self.task.done():
+            self._busy = self._expired = False
+            self._go.clear()
+            self.task = asyncio.create_task(self.work())
 
     def put(self, metric, value, quality=contract.GOOD):
         """Take a reading from the driver: a number or None, with its OPC code."""
@@ -47,6 +58,10 @@ class Slot:
 
     def advance(self, now_ms):
         """Do what is due by itself; return when it next needs this, or None."""
+        if self.task.done():
+            self._board.count("sensor_exceptions")
+            self._revive()
+            self._settle()
         begin_ms = self._next_ms - self._lead_ms
         waits = self._lead_ms and self._target_ms != self._next_ms
         if self._busy:
@@ -86,9 +101,9 @@ class Slot:
     async def work(self):
         """Read whenever it is its turn, for ever."""
         while True:
-            await self._go.wait()
-            self._go.clear()
             try:
+                await self._go.wait()
+                self._go.clear()
                 await self.driver.begin()
                 await self._due.wait()
                 self.up_ms = self._board.clock.up_ms()

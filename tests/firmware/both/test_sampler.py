@@ -180,6 +180,90 @@ class TestSampler(unittest.TestCase):
         self.assertEqual(bench.counters.by_name["sensor_timeouts"], 1)
         self.assertEqual(bench.counters.by_name["sensor_late"], 3)
 
+    def run_twice(self, sensor, die_ms, **changes):
+        """Sample, let the sampler die at `die_ms`, start it again a second later; the bench."""
+        bench = Bench(sensor, **changes)
+
+        async def steps():
+            begin_row = bench.sampler._begin_row
+
+            def die(*args):
+                bench.sampler._begin_row = begin_row
+                raise MemoryError
+
+            first = asyncio.create_task(bench.sampler.run())
+            await bench.time.pass_ms(die_ms)
+            bench.sampler._begin_row = die
+            await bench.time.pass_ms(1000)
+            self.assertTrue(first.done())
+            with self.assertRaises(MemoryError):
+                await first
+            second = asyncio.create_task(bench.sampler.run())
+            await bench.time.pass_ms(10000)
+            second.cancel()
+            try:  # noqa: SIM105 - MicroPython has no contextlib
+                await second
+            except asyncio.CancelledError:
+                pass
+            await settle()
+
+        asyncio.run(steps())
+        return bench
+
+    def test_sampler_begun_again_reads_sensor_that_was_busy(self):
+        """The sampler's own death in the middle of a conversion costs a sensor a row or two."""
+        sensor = Thermometer("a", 5.0, lead_ms=750, timeout_ms=500)
+        bench = self.run_twice(sensor, 4500)
+
+        self.assertEqual([row[1:] for row in bench.rows[-8:]], [([5.0], {})] * 8)
+        self.assertEqual(bench.counters.by_name.get("sensor_timeouts"), None)
+
+    def test_sampler_begun_again_reads_sensor_that_hung(self):
+        """A sensor that was past its time-out when the sampler died is read when it answers again."""
+        for stubborn in (False, True):
+            sensor = Thermometer("a", 5.0, timeout_ms=300)
+            sensor.hangs_in, sensor.stubborn = "read", stubborn
+            bench = Bench(sensor)
+
+            async def steps(sensor=sensor, bench=bench, stubborn=stubborn):
+                for _ in range(2):
+                    run = asyncio.create_task(bench.sampler.run())
+                    await bench.time.pass_ms(1500)
+                    run.cancel()
+                    await settle()
+                self.assertEqual(len(sensor.begun) == 1, stubborn)
+                sensor.hangs_in, sensor.stubborn = "", False
+                bench.sampler._slots[0].task.cancel()
+                run = asyncio.create_task(bench.sampler.run())
+                await bench.time.pass_ms(5000)
+                run.cancel()
+                await settle()
+
+            asyncio.run(steps())
+            self.assertEqual([row[1:] for row in bench.rows[-3:]], [([5.0], {})] * 3)
+
+    def test_sampler_of_sensor_whose_task_died_reads_it_again(self):
+        """Even telling of a fault may find no memory; the sensor is not lost for that."""
+        sensor = Thermometer("a", 5.0)
+        bench = Bench(sensor)
+        put = bench.sampler.put
+
+        def no_memory(*args):
+            bench.sampler.put = put
+            raise MemoryError
+
+        def fail():
+            sensor.raises = OSError(5)
+            bench.sampler.put = no_memory
+
+        def recover():
+            sensor.raises = None
+
+        bench.run(2500, fail, 1000, recover, 4000)
+
+        self.assertEqual([row[1:] for row in bench.rows[-3:]], [([5.0], {})] * 3)
+        self.assertEqual(bench.counters.by_name["sensor_exceptions"], 1)
+
     def test_sampler_of_raising_sensor_tells_code_and_text(self):
         """SensorError gives its code, OSError is the bus, anything else is a bug and counted."""
         for fault, code in (
