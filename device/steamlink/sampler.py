@@ -177,10 +177,12 @@ class Sampler:
             if column.code != contract.GOOD:
                 codes[number] = column.code
         for limit, number in self._limits:
-            plausible = self._columns[number].plausible
-            if plausible is not None and limit.feed(plausible):
-                shown = self._columns[number].shown(plausible)
-                self._tell(self._on_edge, limit.details(shown))
+            column = self._columns[number]
+            held = limit.held
+            if limit.feed(column.plausible, up_ms):
+                self._tell(self._on_edge, limit.details(column.shown))
+            elif limit.held > held:
+                self.count("edges_held")
         for column in self._columns:
             if column.changed(up_ms):
                 self._tell(self._on_fault, column.details())

@@ -349,7 +349,7 @@ class TestSampler(unittest.TestCase):
         steps = []
         for value in (9.9, 10.0, 10.5, 9.7, 9.5, 9.4, 10.2):
             steps.append(lambda value=value: setattr(sensor, "value", value))
-            steps.append(1000)
+            steps.append(10000)
         bench = Bench(
             sensor, limits=[{"metric": "a", "type": "HIHI", "setpoint": 10, "deadband": 0.5}]
         ).run(*steps)
@@ -360,6 +360,43 @@ class TestSampler(unittest.TestCase):
         )
         self.assertEqual(bench.edges[0]["metric"], "a")
         self.assertEqual(bench.edges[0]["type"], "HIHI")
+
+    def test_sampler_of_value_that_hovers_at_its_limit_tells_seldom(self):
+        """Water that swings about its mark is told once in ten seconds, the first time at once."""
+        sensor = Thermometer("a", 10.1)
+        steps = []
+        for number in range(60):
+            value = 10.1 if number % 2 == 0 else 9.9
+            steps.append(lambda value=value: setattr(sensor, "value", value))
+            steps.append(1000)
+        at = []
+        bench = Bench(sensor, limits=[{"metric": "a", "type": "HI", "setpoint": 10}])
+        bench.sampler._on_edge = lambda told: at.append((bench.time.up_ms(), told["active"]))
+        bench.run(*steps)
+
+        self.assertEqual(at[0], (1000, True))
+        self.assertTrue(2 <= len(at) <= 6)
+        for index in range(1, len(at)):
+            self.assertTrue(at[index][0] - at[index - 1][0] >= 10000)
+        self.assertEqual(bench.counters.by_name["edges_held"], 60 - len(at))
+
+    def test_sampler_limit_tells_how_it_stands_when_its_sensor_fell_silent(self):
+        """An edge held back is told after its ten seconds though no value comes any more."""
+        sensor = Thermometer("a", 11.0)
+
+        def to(value):
+            def change():
+                sensor.value = value
+
+            return change
+
+        bench = Bench(sensor, limits=[{"metric": "a", "type": "HI", "setpoint": 10}]).run(
+            2000, to(9.0), 1000, to(None), 20000
+        )
+
+        self.assertEqual(
+            [(edge["active"], edge["value"]) for edge in bench.edges], [(True, 11.0), (False, 9.0)]
+        )
 
     def test_sampler_low_limit_at_start_tells_it(self):
         """A boiler that is low on water when the device starts is told at the first row."""
