@@ -9,7 +9,7 @@ class Batcher:
     names: the columns. rows: how many make a message. publish_ms: how long a row waits at most
     while the device is online. heartbeat_ms: a row is kept at least this often, moved or not.
     deadbands: how far a metric must move to count, by name (none: any change counts).
-    hold_ms: how long a row waits at most while offline, for it is only in memory here.
+    hold_ms: how long a row waits at most in any case, for it is only in memory here.
 
     `skipped` counts rows in which nothing moved, `dropped` those that found no room.
     """
@@ -20,7 +20,7 @@ class Batcher:
         self.dropped = 0
         self._deadbands = [(deadbands or {}).get(name) or 0 for name in names]
         self._most = min(max(rows, 1), contract.MAX_ROWS)
-        self._publish_ms = publish_ms
+        self._publish_ms = min(publish_ms, hold_ms)
         self._heartbeat_ms = heartbeat_ms
         self._hold_ms = hold_ms
         self._last_up_ms = None

@@ -49,6 +49,14 @@ class TestBatching(unittest.TestCase):
         self.assertFalse(batch.due(3000, False))
         self.assertTrue(batch.due(31000, False))
 
+    def test_batch_online_waits_no_longer_than_offline(self):
+        """A publish time of ten minutes does not keep ten minutes of rows in memory only."""
+        batch = batcher(publish_ms=600000, hold_ms=30000)
+        batch.add(1000, [1, 1], {})
+
+        self.assertFalse(batch.due(30999, True))
+        self.assertTrue(batch.due(31000, True))
+
     def test_batch_with_urgent_row_is_due_at_once_online(self):
         """An alarm edge takes its row along."""
         batch = batcher()
