@@ -33,6 +33,8 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what shares a server or a browser in one process, where the run has several."""
     for item in items:
+        if item.get_closest_marker("xdist_group"):
+            continue  # it has servers of its own
         for group, needs in _GROUPS.items():
             if any(item.get_closest_marker(name) for name in needs):
                 item.add_marker(pytest.mark.xdist_group(group))

@@ -11,7 +11,12 @@ import pytest
 from tests.contract.mqtt_client import wait_for
 from tests.firmware import micropython
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.xdist_group("device"),
+]
 
 PROGRAM = Path(__file__).parent / "programs" / "mqtt_publisher.py"
 COUNT = 2000

@@ -11,7 +11,7 @@ import pytest
 from device.steamlink import app as firmware
 from device.steamlink.hal import unix
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.xdist_group("device")]
 
 DEVICES = 200
 PERIOD_MS = 2000
