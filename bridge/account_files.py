@@ -58,6 +58,10 @@ class AccountFiles:
         """What somebody must do before the broker knows of the last change, or ""."""
         return self._next_step
 
+    def settle(self) -> str:
+        """Make the broker know of the accounts as they are; what is left for somebody, or ""."""
+        return self._told()
+
     def add(self, site: str, device: str) -> str:
         """Make a device's account and return its password."""
         access = device_access(site, device)

@@ -105,6 +105,9 @@ class DeviceAccounts(Protocol):
     def next_step(self) -> str:
         """What somebody must still do for a change to take effect, or ""."""
 
+    def settle(self) -> str:
+        """Make the broker know of the accounts as they are; what somebody must still do, or ""."""
+
     def add(self, site: str, device: str) -> str:
         """Make an account and return its password, which is told only now."""
 

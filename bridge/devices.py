@@ -91,6 +91,10 @@ class Devices:
         password = self._accounts.rotate(device.site, name, password)
         return DeviceChange(password=password, next_step=self._accounts.next_step)
 
+    def settle_accounts(self) -> str:
+        """Make the broker know of the accounts as they are; what somebody must still do, or ""."""
+        return self._accounts.settle()
+
     def check_account(self, name: str) -> None:
         """Refuse a device that is not registered or has no account, before anything is done."""
         device = self._registered(name)

@@ -7,6 +7,7 @@ from bridge.account_files import AccountFiles, read_access
 
 PASSWORDS_FILE = "mqtt-passwords"
 ACCESS_FILE = "mqtt-access"
+_START_AGAIN = "start `steam run` again: its broker reads its accounts only then"
 
 
 def inner_accounts(password_file: Path, acl_file: Path) -> AccountFiles:
@@ -15,8 +16,30 @@ def inner_accounts(password_file: Path, acl_file: Path) -> AccountFiles:
         password_file,
         acl_file,
         hashed=_hashed,
-        told=lambda: "start `steam run` again: its broker reads its accounts only then",
+        told=lambda: "" if _was_read(password_file) else _START_AGAIN,
     )
+
+
+def note_read(password_file: Path) -> None:
+    """Note which password file the broker is about to read; raises OSError."""
+    _mark(password_file).write_text(_state(password_file), encoding="ascii")
+
+
+def _was_read(password_file: Path) -> bool:
+    """Whether the broker has read the passwords as they are; a file is replaced, never edited."""
+    try:
+        return _mark(password_file).read_text(encoding="ascii") == _state(password_file)
+    except (OSError, UnicodeError):
+        return False
+
+
+def _state(password_file: Path) -> str:
+    facts = password_file.stat()
+    return f"{facts.st_ino} {facts.st_mtime_ns}"
+
+
+def _mark(password_file: Path) -> Path:
+    return password_file.with_name(f"{password_file.name}.read")
 
 
 def inner_plugins(password_file: Path, acl_file: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bridge.accounts import OWN_NAMES
-from bridge.inner_accounts import ACCESS_FILE, PASSWORDS_FILE, inner_plugins
+from bridge.inner_accounts import ACCESS_FILE, PASSWORDS_FILE, inner_plugins, note_read
 from steam.inner_gate import DeviceGate
 
 _START_WITHIN_S = 60.0
@@ -47,6 +47,8 @@ class InnerBroker:
         """Start to listen; raises OSError where the address cannot be had."""
         logging.getLogger("amqtt").setLevel(logging.CRITICAL)
         logging.getLogger("transitions").setLevel(logging.CRITICAL)
+        if self._accounts is not None and (self._accounts / PASSWORDS_FILE).exists():
+            note_read(self._accounts / PASSWORDS_FILE)
         self._thread.start()
         if not self._started.wait(_START_WITHIN_S):
             raise OSError(f"the inner MQTT broker did not start on {self.host}:{self.port}")

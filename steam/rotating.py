@@ -68,10 +68,22 @@ class Rotation:
 
         A password of an earlier rotation waits at the device until it connects anew. Which of
         its two the account has, a connection tells: after one the device has kept the other, or
-        is on the first, so that the second may be replaced.
+        is on the first, so that the second may be replaced. A broker that may not have read its
+        accounts yet tells nothing: the account may have the second already.
         """
         if not self._waits(self._look("get_config")):
             return
+        left = self._devices.settle_accounts()
+        self._restart()
+        name = self._commander.device
+        if left and self._waits(self._look("get_config")):
+            raise AccountFault(
+                f"{name} still waits to use the password of the last rotation, which the broker "
+                f"may not know yet; nothing was changed. First: {left}. Then rotate again; if this "
+                f"is told once more, `steam device config {name} --rotate --force` and `flash`"
+            )
+
+    def _restart(self) -> None:
         self._told("it has not used the password of the last rotation yet: it restarts first")
         boot = _boot(self._look("identify"))
         self._commander.do("restart")

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import msgspec
 import pytest
 
-from bridge.accounts import EMBEDDED, Service, embedded_access, service_account
+from bridge.accounts import EMBEDDED, AccountFault, Service, embedded_access, service_account
 from bridge.broker import BrokerRefused, BrokerUnavailable
 from bridge.clock import utc_now
 from bridge.device_commands import Commander, CommandRefused, DeviceFault, NoAnswer
@@ -321,6 +321,9 @@ class Broken:
     def listed(self):
         return self._accounts.listed()
 
+    def settle(self):
+        return self._accounts.settle()
+
     def rotate(self, site, device, password=None):
         if self._after:
             self._accounts.rotate(site, device, password)
@@ -345,6 +348,43 @@ def test_rotation_whose_broker_goes_away_leaves_a_way_in(rabbit_or_mosquitto, af
                 rotation(bench, accounts=Broken(bench.accounts, after=False)).rotate()
 
     assert bench.opens(config.password) or bench.opens(config.next)
+
+
+def test_second_rotation_before_the_broker_has_read_the_first_is_refused(tmp_path):
+    """The broker inside takes the old password until it starts again; the new one stays safe.
+
+    Replacing it would leave nothing that opens, if the last step then failed.
+    """
+    with ExitStack() as stack:
+        bench = InnerBench(tmp_path, stack)
+        config = ConfigOfDevice(bench.password)
+        with LivingDevice(bench, config):
+            assert "steam run" in rotation(bench).rotate().next_step
+            first = config.next
+            with pytest.raises(AccountFault, match=r"nothing was changed\. First: start"):
+                rotation(bench).rotate()
+            assert config.next == first
+
+        bench.settle()
+        with LivingDevice(bench, config):
+            assert wait_for(lambda: config.password == first)
+            assert "steam run" in rotation(bench).rotate().next_step
+        bench.settle()
+        assert bench.opens(config.next)
+
+
+def test_rotation_after_one_whose_account_stayed_goes_on_once_the_broker_has_read(tmp_path):
+    """The device waits on a password that no account has; a broker up to date tells so."""
+    with ExitStack() as stack:
+        bench = InnerBench(tmp_path, stack)
+        config = ConfigOfDevice(bench.password)
+        with LivingDevice(bench, config):
+            with pytest.raises(DeviceFault, match="connects with either"):
+                rotation(bench, accounts=Broken(bench.accounts, after=False)).rotate()
+            rotation(bench).rotate()
+
+        bench.settle()
+        assert bench.opens(config.next)
 
 
 @pytest.fixture(params=[pytest.param("rabbitmq", marks=pytest.mark.broker), "mosquitto"])
