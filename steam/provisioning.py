@@ -25,6 +25,7 @@ CA_NAME = "ca.der"
 _KITS = Path(__file__).resolve().parents[1] / "device"
 _SIMULATED: dict[str, Any] = {"buses": {}, "sensors": [{"kind": "simulated"}], "limits": []}
 _WITH_RADIO = ("esp32", "pico_w")
+_RENEWED = ("v", "site", "device", "board", "boot_from", "ota")
 _BOOTS_SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 _MODULUS_DIGITS = 512
 _TLS_PORT = 8883
@@ -82,6 +83,25 @@ def config_of(
         values["wifi"] = named | {"country": side.wifi_country}
     _validate(values)
     return values
+
+
+def renewed(path: Path, values: Mapping[str, Any], *, with_wifi: bool) -> dict[str, Any]:
+    """`values` in the configuration that `path` holds; raises DeviceFault.
+
+    What somebody has entered there stays: Wi-Fi (but `with_wifi`), buses, sensors, limits. Where
+    there is no file, or it is for another kind of board, these are `values` themselves.
+    """
+    if not path.exists():
+        return dict(values)
+    old = read_config(path)
+    if old.get("board", values["board"]) != values["board"]:
+        return dict(values)
+    new = old | {key: values[key] for key in _RENEWED}
+    if with_wifi:
+        new["wifi"] = values["wifi"]
+    new["mqtt"] = old["mqtt"] | values["mqtt"] | {"password_next": ""}
+    _validate(new)
+    return new
 
 
 def check_board(board: str) -> None:

@@ -29,6 +29,7 @@ from steam.provisioning import (
     check_sensors,
     config_of,
     default_file,
+    renewed,
     write_config,
 )
 from steam.registry import devices_of
@@ -126,13 +127,16 @@ def config_(  # noqa: PLR0913, PLR0917 - one argument an option
     simulated: SimulatedOption = False,
     config: ConfigOption = Path("steam.yaml"),
 ) -> None:
-    """Write a registered device's configuration again, without its password or with a new one."""
+    """Write a registered device's configuration again, without its password or with a new one.
+
+    What the file that is there says of Wi-Fi, buses, sensors and limits stays.
+    """
     settings = settings_at(config)
     entry = registered(settings, device)
     check_board(board or entry.board)
     path = out_file or default_file(device)
     check_absent(path, force=force)
-    values = config_of(
+    made = config_of(
         settings,
         entry,
         board=board or entry.board,
@@ -142,6 +146,9 @@ def config_(  # noqa: PLR0913, PLR0917 - one argument an option
         wifi=_wifi(wifi_ssid, wifi_password_file),
         simulated=simulated,
     )
+    values = renewed(path, made, with_wifi=bool(wifi_ssid))
+    if simulated:
+        values |= {key: made[key] for key in ("buses", "sensors", "limits")}
     if not rotate:
         _write(path, values, "")
         out.print("without its password, which nobody can read any more: --rotate makes a new one")

@@ -286,6 +286,46 @@ def test_config_with_rotate_has_a_new_password(run, tmp_path):
     assert values["sensors"] == [{"kind": "simulated"}]
 
 
+def test_config_keeps_what_was_entered_in_the_file(run, tmp_path):
+    """Wi-Fi, buses, sensors, limits and all else are a technician's; names, broker, key are not."""
+    run(*ADD)
+    path = tmp_path / "cal-1.config.json"
+    before = read_config(path)
+    mine = before | {
+        "wifi": {"ssid": "Casa", "password": "senha do wifi"},
+        "buses": {"w1": {"kind": "onewire", "pin": 5}},
+        "sensors": [{"kind": "simulated"}],
+        "limits": [{"metric": "steam_pressure", "type": "HI", "setpoint": 9}],
+        "sampling": {"period_ms": 500},
+        "boot_from": 7,
+        "mqtt": before["mqtt"] | {"keepalive_s": 15, "host": "old", "password_next": "x" * 9},
+    }
+    path.write_text(json.dumps(mine))
+
+    run("config", "cal-1", "--rotate", "--force")
+
+    after = read_config(path)
+    for key in ("wifi", "buses", "sensors", "limits", "sampling"):
+        assert after[key] == mine[key]
+    assert after["boot_from"] > 7
+    mqtt = after["mqtt"]
+    assert (mqtt["keepalive_s"], mqtt["host"], mqtt["password_next"]) == (15, "broker.lan", "")
+    assert mqtt["password"] not in ("", before["mqtt"]["password"])
+    (tmp_path / "wifi").write_text("outra senha")
+    run("config", "cal-1", "--force", "--wifi-ssid", "Nova", "--wifi-password-file", "wifi")
+    assert read_config(path)["wifi"]["ssid"] == "Nova"
+
+
+def test_config_from_a_file_that_is_none_is_refused(run, tmp_path):
+    """It would be lost: whoever means it removes it."""
+    run(*ADD)
+    path = tmp_path / "cal-1.config.json"
+    path.write_text("{")
+
+    assert "cannot be read as JSON" in run("config", "cal-1", "--force", expect=1)
+    assert path.read_text() == "{"
+
+
 def test_config_of_unknown_device_is_refused(run):
     """A slip of the pen names the nearest."""
     run(*ADD)
