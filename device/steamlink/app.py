@@ -14,6 +14,7 @@ from .diag import Counters
 from .link import Link
 from .logring import LogRing
 from .outbox import Outbox
+from .renewal import Renewal
 from .session import VERSION, Session
 from .supervisor import SAFE_MODE_AFTER, Supervisor
 
@@ -57,7 +58,7 @@ class App:
         self.log = LogRing(self.clock)
         self.config = Config(folder)
         values = self.config.load()
-        self._proving = self.config.trial  # a change that comes later is tried at the next boot
+        self.renewal = Renewal(self)
         for fault in self.config.faults:
             self.log.note("config: " + fault)
         self.boots = Boots(folder)
@@ -143,21 +144,7 @@ class App:
             "lost_at_most_s": 0 if clean else values["store"]["commit_s"],
         }
         self.session.event("reset", details)
-        failed = self._of_slots("take_failure")
-        if failed is not None:
-            self.session.event("config", {"update": "taken back", "slot": failed})
-
-    def _of_slots(self, question: str):
-        """Ask `slots`, which is loaded for that only; None where flash refuses."""
-        from . import slots
-
-        try:
-            return getattr(slots, question)(self.board.folder)
-        except OSError as fault:
-            self.log.note("flash: {}".format(fault))
-            return None
-        finally:
-            forget("slots")
+        self.renewal.tell_taken_back()
 
     def _open_sampling(self, values) -> None:
         from . import sensors
@@ -206,7 +193,7 @@ class App:
             random=self.random,
         )
         link.on_command = self._obey
-        link.on_online = self._online
+        link.on_online = self.renewal.online
         link.on_wedged = self._restart_soon
         link.on_distrust = self._tell_distrust
 
@@ -332,38 +319,13 @@ class App:
             self.boots.settled()
         if self.safe and up_ms >= _SAFE_MS:  # what kept it from working may be over
             self._restart_soon("safe_mode_over")
-        offline = self.link is None or self.link.connections == 0
-        if self.config.trial and offline and up_ms >= self.config.TRIAL_MS:
-            self.config.rollback()
+        if self.renewal.take_back(up_ms):
             self._restart_soon("config_rolled_back")
 
     # -- the broker's side
 
-    def _online(self, with_next: bool) -> None:
-        if self._proving:
-            self._proving = False
-            self.config.confirm()
-            self.session.event("config", {"confirmed": self.config.crc})
-        if with_next and not self.config.trial:
-            self._promote_password()
-        self._of_slots("confirm")
-
     def _tell_distrust(self, why: str) -> None:
         self.session.event("config", {"tls": "refused", "fault": why[:200]})
-
-    def _promote_password(self) -> None:
-        """The broker took the next password: it is the password from now on."""
-        values = self.config.values
-        values["mqtt"]["password"] = values["mqtt"]["password_next"]
-        values["mqtt"]["password_next"] = ""
-        try:
-            self.config.save(values)
-        except OSError as fault:  # at the next start it is found by trying once more
-            self.log.note("flash: {}".format(fault))
-            return
-        self.link.config = self.config.values
-        self.link.password_promoted()
-        self.log.note("the next password is in force")
 
     def _obey(self, payload: bytes) -> None:
         if self.commands is None:
@@ -412,51 +374,17 @@ class App:
 
     def restart(self, reason: str) -> None:
         """Restart once the answer is out; a new password alone needs no restart."""
-        if reason == "config" and self._take_next_password():
+        if reason == "config" and self.renewal.take_next_password():
             return
         self._restart_soon(reason)
 
-    def _take_next_password(self) -> bool:
-        """Whether the change is no more than the next password; then it is in force at once."""
-        new, old = self.config.values, self.link.config
-        changed = [key for key in new if key != "mqtt" and new[key] != old[key]]
-        changed += [key for key in new["mqtt"] if new["mqtt"][key] != old["mqtt"][key]]
-        if changed != ["password_next"]:
-            return False
-        self.config.confirm()
-        self.link.config = new
-        return True
-
     def start_update(self, args) -> None:
-        """Fetch new firmware: the connection to the broker is closed meanwhile, for its memory."""
+        """Fetch new firmware and start it on trial."""
         self._spawn(self._update(args))
 
     async def _update(self, args) -> None:
-        from . import ota
-
-        await asyncio.sleep(1)  # the ack goes first
-        try:
-            await self.link.close()
-            key = self.link.config["ota"]["key"]
-            await ota.update(args, self.board, key, tls=self._trusted(args["url"]))
+        if await self.renewal.update(args):
             await self._restart("update")
-        except Exception as fault:  # noqa: BLE001 - whatever it was, the device goes on
-            self.counters.add("updates_refused")
-            why = str(fault) or type(fault).__name__
-            self.log.note("update refused: " + why)
-            self.session.event("config", {"update": "refused", "fault": why[:200]})
-        finally:
-            self.link.paused = False
-
-    def _trusted(self, url: str):
-        """The plant's CA for an update over https."""
-        if not url.startswith("https:"):
-            return None
-        from . import tls
-
-        ca = self.link.config["mqtt"]["ca"]
-        self.clock.certificate_time()
-        return tls.from_file(self.board.folder + "/" + ca if ca else None)
 
     # -- the end
 

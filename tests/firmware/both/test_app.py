@@ -202,7 +202,7 @@ class TestApp(unittest.TestCase):
         device.config.patch({"sampling": {"period_ms": 250}})
         device = self.started(config=None)
         trial = device.config.trial
-        device._online(False)
+        device.renewal.online(False)
 
         self.assertTrue(trial and not device.config.trial)
         self.assertEqual(self.started(config=None).sampler.period_ms, 250)
@@ -224,7 +224,7 @@ class TestApp(unittest.TestCase):
         device = self.started()
         device.config.patch({"mqtt": {"password_next": "new"}})
         device.restart("config")
-        device._online(True)
+        device.renewal.online(True)
 
         mqtt = self.started(config=None).config.values["mqtt"]
         self.assertEqual((mqtt["password"], mqtt["password_next"]), ("new", ""))
@@ -280,7 +280,7 @@ class TestApp(unittest.TestCase):
         def explode(url):
             raise KeyError("nobody thought of it")
 
-        device._trusted = explode
+        device.renewal._trusted = explode
         asyncio.run(device._update({"url": "http://192.0.2.1/x"}))
 
         self.assertFalse(device.link.paused)
@@ -327,7 +327,7 @@ class TestApp(unittest.TestCase):
         """A reconnection between the patch and the restart proves nothing."""
         device = self.started()
         device.config.patch({"mqtt": {"host": "192.0.2.1", "password": "there"}})
-        device._online(False)
+        device.renewal.online(False)
 
         self.assertTrue(device.config.trial)
 

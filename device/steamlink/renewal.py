@@ -1,0 +1,116 @@
+"""What changes a device while it lives: configuration on trial, next password, new firmware.
+
+Each of them proves itself by a connection, or is taken back.
+"""
+
+import asyncio
+
+from . import forget
+
+
+class Renewal:
+    """The changes of `app`, the device (app.App): its config, link, session, board, clock, log."""
+
+    def __init__(self, app) -> None:
+        self._app = app
+        # A change that comes later than the start is tried at the next one.
+        self._proving = app.config.trial
+
+    def tell_taken_back(self) -> None:
+        """Tell of firmware that did not prove itself, once."""
+        failed = self._of_slots("take_failure")
+        if failed is not None:
+            self._app.session.event("config", {"update": "taken back", "slot": failed})
+
+    def online(self, with_next: bool) -> None:
+        """The device is connected: what was on trial stays; `with_next` told by the link."""
+        app = self._app
+        if self._proving:
+            self._proving = False
+            app.config.confirm()
+            app.session.event("config", {"confirmed": app.config.crc})
+        if with_next and not app.config.trial:
+            self._promote_password()
+        self._of_slots("confirm")
+
+    def take_back(self, up_ms: int) -> bool:
+        """Take a configuration back that was not online within its trial; True if it was."""
+        app = self._app
+        offline = app.link is None or app.link.connections == 0
+        if not app.config.trial or not offline or up_ms < app.config.TRIAL_MS:
+            return False
+        app.config.rollback()
+        return True
+
+    def take_next_password(self) -> bool:
+        """Whether a change is no more than the next password; then it is in force at once."""
+        config, link = self._app.config, self._app.link
+        new, old = config.values, link.config
+        changed = [key for key in new if key != "mqtt" and new[key] != old[key]]
+        changed += [key for key in new["mqtt"] if new["mqtt"][key] != old["mqtt"][key]]
+        if changed != ["password_next"]:
+            return False
+        config.confirm()
+        link.config = new
+        return True
+
+    async def update(self, args) -> bool:
+        """Fetch new firmware with the connection to the broker closed, for its memory.
+
+        True asks for a restart; whatever went wrong is told, and the device goes on.
+        """
+        from . import ota
+
+        app = self._app
+        await asyncio.sleep(1)  # the ack goes first
+        try:
+            await app.link.close()
+            key = app.link.config["ota"]["key"]
+            await ota.update(args, app.board, key, tls=self._trusted(args["url"]))
+        except Exception as fault:  # noqa: BLE001 - see above
+            app.counters.add("updates_refused")
+            why = str(fault) or type(fault).__name__
+            app.log.note("update refused: " + why)
+            app.session.event("config", {"update": "refused", "fault": why[:200]})
+            return False
+        else:
+            return True
+        finally:
+            app.link.paused = False
+
+    def _promote_password(self) -> None:
+        """The broker took the next password: it is the password from now on."""
+        config, link = self._app.config, self._app.link
+        values = config.values
+        values["mqtt"]["password"] = values["mqtt"]["password_next"]
+        values["mqtt"]["password_next"] = ""
+        try:
+            config.save(values)
+        except OSError as fault:  # at the next start it is found by trying once more
+            self._app.log.note("flash: {}".format(fault))
+            return
+        link.config = config.values
+        link.password_promoted()
+        self._app.log.note("the next password is in force")
+
+    def _trusted(self, url: str):
+        """The plant's CA for an update over https."""
+        if not url.startswith("https:"):
+            return None
+        from . import tls
+
+        ca = self._app.link.config["mqtt"]["ca"]
+        self._app.clock.certificate_time()
+        return tls.from_file(self._app.board.folder + "/" + ca if ca else None)
+
+    def _of_slots(self, question: str):
+        """Ask `slots`, which is loaded for that only; None where flash refuses."""
+        from . import slots
+
+        try:
+            return getattr(slots, question)(self._app.board.folder)
+        except OSError as fault:
+            self._app.log.note("flash: {}".format(fault))
+            return None
+        finally:
+            forget("slots")
