@@ -16,10 +16,12 @@ class Losses:
         """`count` messages of a boot with seq from `first` to `last` are lost."""
         self.count += count
         ranges = self._ranges
-        if ranges and ranges[-1][0] == boot:
-            known = ranges.pop()
-            ranges.append((boot, min(first, known[1]), max(last, known[2]), known[3] + count))
-        elif len(ranges) < _MOST:
+        for index, known in enumerate(ranges):
+            if known[0] == boot:
+                first, last = min(first, known[1]), max(last, known[2])
+                ranges[index] = (boot, first, last, known[3] + count)
+                return
+        if len(ranges) < _MOST:
             ranges.append((boot, first, last, count))
 
     def take(self) -> "list[tuple[int, int, int, int]]":

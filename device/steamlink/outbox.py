@@ -113,7 +113,7 @@ class Outbox:
         if not ring.has_room(len(entry.payload)) and self._may_write(now):
             self._spill(now)
         while not ring.has_room(len(entry.payload)):
-            victim = ring.victim()
+            victim = ring.victim(entry.kind)
             if victim is None:
                 break
             ring.remove(victim)
@@ -349,8 +349,14 @@ class Outbox:
         return min(found) if found else None
 
     def take_losses(self) -> "list[tuple[int, int, int, int]]":
-        """What was lost since the last call: (boot, first seq, last seq, count)."""
-        return self._losses.take()
+        """What was lost and may be told now: (boot, first seq, last seq, count).
+
+        While flash refuses, a message that tells of a loss costs another one: losses are joined
+        until the link is there, and until the last message that told of some is sent.
+        """
+        if self._retry_at is None or (self._connected and not self._ring.has_unwritten_event()):
+            return self._losses.take()
+        return []
 
 
 def _segment_bytes(limit_bytes: int) -> int:

@@ -37,12 +37,18 @@ class Ring:
         """Whether it is more than three quarters full."""
         return self._size() * 4 > self._limit * 3
 
-    def victim(self) -> "Entry | None":
-        """What goes first when nothing fits: the oldest data that is not under way, then events."""
+    def victim(self, kind: str) -> "Entry | None":
+        """What goes first when an entry of `kind` does not fit: the oldest that is not under way.
+
+        Data goes while events fill less than a quarter of the ring, so that neither pushes the
+        other out.
+        """
+        events = sum([_of(entry) for entry in self.entries if entry.kind == "event"])
+        crowded = events * 4 > self._limit - (_OVERHEAD * 4 if kind == "event" else 0)
         found = None
         for entry in self.entries:
             if not entry.flying:
-                if entry.kind == "data":
+                if (entry.kind == "event") == crowded:
                     return entry
                 found = found or entry
         return found
@@ -61,4 +67,8 @@ class Ring:
         return min(ages) if ages else None
 
     def _size(self) -> int:
-        return sum([len(entry.payload) + _OVERHEAD for entry in self.entries])
+        return sum([_of(entry) for entry in self.entries])
+
+
+def _of(entry: Entry) -> int:
+    return len(entry.payload) + _OVERHEAD

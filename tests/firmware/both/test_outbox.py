@@ -63,7 +63,7 @@ class Device:
         self.box.put("data", self.seq, payload, self.offset is not None, live)
         return self.seq
 
-    def event(self, live=False):
+    def event(self, live=False, details=None):
         """One event."""
         self.seq += 1
         payload = codec.encode_event(
@@ -72,7 +72,7 @@ class Device:
             up_ms=self.now,
             utc_ms=0 if self.offset is None else self.now + self.offset,
             event="alarm_edge",
-            details={"n": self.seq},
+            details=details or {"n": self.seq},
         )
         self.box.put("event", self.seq, payload, self.offset is not None, live)
         return self.seq
@@ -411,12 +411,79 @@ class TestOutbox(OutboxCase):
             device.wait(1)
         device.event()
         box = device.box
-        lost = sum([loss[3] for loss in box.take_losses()])
         entries = device.sent()
+        box.connected(True)
+        lost = sum([loss[3] for loss in box.take_losses()])
         self.assertTrue(len(entries) > 10)
         self.assertEqual(len(entries) + lost, 101)
         self.assertEqual(entries[-1].kind, "event")
         self.assertTrue(0 < box.faults < 60)
+
+    def tell(self, device):
+        """What the device does each second: an event for each loss; how many it told."""
+        count = 0
+        for boot, first, last, lost in device.box.take_losses():
+            device.event(details={"boot": boot, "from": first, "to": last, "count": lost})
+            count += lost
+        return count
+
+    def test_outbox_without_flash_keeps_the_place_of_data(self):
+        """Hours away with a flash that refuses: losses are one event, and that comes at the end."""
+        device = Device("/nowhere")
+        device.sync(START)
+        for _ in range(3 * 3600 // 6):
+            device.data(live=False, size=200)
+            device.wait(6)
+            self.assertEqual(self.tell(device), 0)
+        kinds = [entry.kind for entry in device.box._ring.entries]
+        self.assertEqual(kinds.count("event"), 0)
+        self.assertTrue(kinds.count("data") > 30)
+        drops = device.box.drops
+        self.assertEqual(drops + kinds.count("data"), 1800)
+
+        device.box.connected(True)
+
+        self.assertEqual(self.tell(device), drops)
+        self.assertEqual([e.kind for e in device.box._ring.entries].count("event"), 1)
+
+    def test_outbox_without_flash_tells_one_loss_at_a_time(self):
+        """On a link too slow for the rows the events of losses do not pile up."""
+        device = Device("/nowhere")
+        device.sync(START)
+        told = 0
+        device.box.connected(True)
+        for _ in range(1000):
+            device.data(live=True, size=200)
+            device.wait(1)
+            told += self.tell(device)
+            kinds = [entry.kind for entry in device.box._ring.entries]
+            self.assertTrue(kinds.count("event") <= 1)
+        self.assertTrue(told > 0)
+        sent = device.sent()
+        self.assertEqual([entry.kind for entry in sent], ["event"])
+        told += self.tell(device)
+        self.assertEqual(told, device.box.drops)
+
+    def test_outbox_without_flash_gives_events_a_quarter_of_the_ring(self):
+        """Neither data pushes events out nor events data, whichever came first."""
+        for data_first in (True, False):
+            device = Device("/nowhere")
+            device.sync(START)
+            for what in (device.data, device.event) if data_first else (device.event, device.data):
+                for _ in range(300):
+                    what()
+            sizes = {"data": 0, "event": 0}
+            for entry in device.box._ring.entries:
+                sizes[entry.kind] += len(entry.payload) + 96
+            self.assertTrue(3000 <= sizes["event"] <= 4096)
+            self.assertTrue(11000 <= sizes["data"] <= 13400)
+
+    def test_outbox_losses_of_boots_in_turn_are_joined(self):
+        """A boot has one range, in whatever order its losses come."""
+        losses = Losses()
+        for number in range(100):
+            losses.add(number % 2, number, number, 1)
+        self.assertEqual(losses.take(), [(0, 0, 98, 50), (1, 1, 99, 50)])
 
     def test_outbox_flash_that_comes_back_is_used_again(self):
         """What waited in RAM is written once the flash takes it."""
