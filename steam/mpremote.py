@@ -52,7 +52,7 @@ class Mpremote:
     def check(self) -> None:
         """Refuse where there is no mpremote, no such port, or no right to it."""
         if importlib.util.find_spec("mpremote") is None:
-            raise FlashFault("no mpremote: pip install 'steam-boilers[flash]'")
+            raise FlashFault("no mpremote: make venv, or pip install -r requirements/flash.txt")
         if not self.port.startswith("/"):
             return
         if not Path(self.port).exists():

@@ -144,6 +144,13 @@ def write_config(path: Path, values: Mapping[str, Any]) -> None:
     replace_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
+def ca_beside(settings: Settings, values: Mapping[str, Any]) -> bytes | None:
+    """The CA that is to lie beside a configuration which nobody flashes; raises DeviceFault."""
+    if not values["mqtt"].get("tls") or values["board"] in _WITH_RADIO:
+        return None
+    return ca_certificate(settings)
+
+
 def read_config(path: Path) -> dict[str, Any]:
     """Read and check a configuration; raises DeviceFault."""
     try:

@@ -7,8 +7,9 @@ usage() {
     cat <<'TEXT'
 Usage: sudo device/pi/install.sh [OPTIONS]
 
-  --package WHAT   what pip installs (default: steam-boilers[pi]); a wheel or a folder will do
   --config FILE    the configuration that `steam device add` wrote; becomes config.json
+  --ca FILE        the CA of the broker's certificate, the ca.der that it wrote beside; for TLS
+  --package FILE   a wheel or a folder that pip installs, instead of the sources around this script
   --no-apt         install no Debian packages (python3-venv, and what builds spidev)
   --dry-run        say what would be done, change nothing
   --uninstall      take the service away; configuration and data in /var/lib/steam-device stay
@@ -17,7 +18,8 @@ TEXT
 }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-readonly here
+root=$(cd "$here/../.." && pwd)
+readonly here root
 readonly user=steam-device
 readonly home=/opt/steam-device
 readonly data=/var/lib/steam-device
@@ -25,8 +27,9 @@ readonly unit=/etc/systemd/system/steam-device.service
 readonly groups=(gpio i2c spi dialout)
 readonly packages=(python3-venv python3-dev gcc)
 
-package='steam-boilers[pi]'
+package=''
 config=''
+ca=''
 apt=yes
 dry=no
 action=install
@@ -79,13 +82,30 @@ install_python() {
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         fail "Python 3.11 or later is needed; this is $(python3 --version)"
     [[ -x $home/bin/python ]] || run python3 -m venv "$home"
-    run "$home/bin/python" -m pip install --quiet --upgrade "$package"
+    if [[ -n $package ]]; then
+        run "$home/bin/python" -m pip install --quiet --upgrade "$package"
+    else
+        install_sources
+    fi
     run install -m 0644 "$here/README.md" "$home/README.md"
+}
+
+# The sources that lie here, and the libraries of the lock with their hashes: no registry is asked
+# for Steam itself, where anybody could have taken its name.
+install_sources() {
+    local site
+    site=$home/lib/$(python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])')/site-packages
+    run "$home/bin/python" -m pip install --quiet --require-hashes \
+        --requirement "$root/requirements/pi.txt"
+    run rm -rf "$site/device"
+    run cp -R "$root/device" "$site/device"
+    run chmod -R go=rX "$site/device"
 }
 
 install_config() {
     run install -d -m 0700 -o "$user" -g "$user" "$data"
     [[ -z $config ]] || run install -m 0600 -o "$user" -g "$user" "$config" "$data/config.json"
+    [[ -z $ca ]] || run install -m 0600 -o "$user" -g "$user" "$ca" "$data/ca.der"
 }
 
 install_unit() {
@@ -124,9 +144,13 @@ uninstall() {
 
 while (($#)); do
     case $1 in
-        --package | --config)
+        --package | --config | --ca)
             [[ $# -ge 2 && -n $2 ]] || fail "$1 needs a value"
-            [[ $1 == --package ]] && package=$2 || config=$2
+            case $1 in
+                --package) package=$2 ;;
+                --config) config=$2 ;;
+                --ca) ca=$2 ;;
+            esac
             shift
             ;;
         --no-apt) apt=no ;;
@@ -147,6 +171,10 @@ done
 
 [[ $purge == no || $action == uninstall ]] || fail "--purge goes with --uninstall"
 [[ -z $config || -r $config ]] || fail "$config cannot be read"
+[[ -z $ca || -r $ca ]] || fail "$ca cannot be read"
+[[ -z $package || -e $package ]] || fail "--package: $package is no file and no folder"
+[[ $action == uninstall || -n $package || -r $root/requirements/pi.txt ]] ||
+    fail "no sources around $here: run this in a checkout, or give --package"
 [[ $dry == yes || $(id -u) -eq 0 ]] || fail "must be root: sudo $0"
 
 if [[ $action == uninstall ]]; then

@@ -23,7 +23,9 @@ from steam.device_line import commander_of, registered
 from steam.plant_watch import LOOK_EVERY_S
 from steam.provisioning import (
     BOARDS,
+    CA_NAME,
     Wifi,
+    ca_beside,
     check_absent,
     check_board,
     check_sensors,
@@ -103,9 +105,10 @@ def add(  # noqa: PLR0913, PLR0917 - one argument an option
         simulated=simulated,
     )
     unknown = check_sensors(values, load_plant(settings.plant_path))
+    ca = ca_beside(settings, values)
     change = devices_of(settings).add(entry)
     _tell(change)
-    _write(path, values, change.password or "")
+    _write(path, values, change.password or "", ca)
     if unknown:
         names = ", ".join(unknown)
         out.print(f"plant.yaml lacks {names}: add to its `metrics`, or it is quarantined")
@@ -149,14 +152,15 @@ def config_(  # noqa: PLR0913, PLR0917 - one argument an option
     values = renewed(path, made, with_wifi=bool(wifi_ssid))
     if simulated:
         values |= {key: made[key] for key in ("buses", "sensors", "limits")}
+    ca = ca_beside(settings, values)
     if not rotate:
-        _write(path, values, "")
+        _write(path, values, "", ca)
         out.print("without its password, which nobody can read any more: --rotate makes a new one")
         return
     change = devices_of(settings).rotate(device)
     if change.next_step:
         out.print(change.next_step, markup=False)
-    _write(path, values, change.password or "")
+    _write(path, values, change.password or "", ca)
 
 
 @app.command()
@@ -233,10 +237,15 @@ def _wifi(ssid: str, password_file: Path | None) -> Wifi:
     return Wifi(ssid=ssid, password=typed)
 
 
-def _write(path: Path, values: dict[str, Any], password: str) -> None:
+def _write(path: Path, values: dict[str, Any], password: str, ca: bytes | None) -> None:
     mqtt = values["mqtt"] | {"password": password}
     write_config(path, values | {"mqtt": mqtt})
     out.print(f"wrote {path}, for your eyes alone", markup=False, highlight=False)
+    if ca is not None:
+        beside = path.with_name(CA_NAME)
+        beside.write_bytes(ca)
+        text = f"wrote {beside}, the CA of the broker: it goes beside config.json"
+        out.print(text, markup=False, highlight=False)
     if "wifi" in values and not values["wifi"]["ssid"]:
         out.print("it names no Wi-Fi: that is entered at the board's own portal (device.md)")
 

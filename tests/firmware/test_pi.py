@@ -252,7 +252,7 @@ def test_pi_without_a_library_says_what_to_install(board, monkeypatch):
     """Only the buses that are used need theirs."""
     monkeypatch.setitem(sys.modules, "smbus2", None)
 
-    with pytest.raises(ValueError, match=r"steam-boilers\[pi\]"):
+    with pytest.raises(ValueError, match=r"requirements/pi\.txt"):
         board.bus({"kind": "i2c", "id": 1})
     with pytest.raises(ValueError, match="onewire, spi"):
         board.bus({"kind": "can"})
@@ -478,14 +478,32 @@ def test_installer_has_nothing_for_shellcheck_to_say():
     assert done.returncode == 0, done.stdout
 
 
-def test_installer_says_what_it_would_do_and_does_nothing():
+def test_installer_installs_the_sources_that_it_lies_in():
+    """No registry is asked for Steam: whoever has its name there would run as root."""
+    done = _install("--dry-run", "--no-apt")
+
+    assert done.returncode == 0, done.stderr
+    root = PI.parents[1]
+    asked = [line for line in done.stdout.splitlines() if " pip " in line]
+    (line,) = asked
+    assert line.endswith(
+        f"install --quiet --require-hashes --requirement {root}/requirements/pi.txt"
+    )
+    assert "steam-boilers" not in done.stdout
+    assert f"+ cp -R {root}/device /opt/steam-device/lib/python3." in done.stdout
+
+
+def test_installer_says_what_it_would_do_and_does_nothing(tmp_path):
     """--dry-run needs no root."""
-    done = _install("--dry-run", "--no-apt", "--package", "here.whl")
+    wheel = tmp_path / "here.whl"
+    wheel.touch()
+    done = _install("--dry-run", "--no-apt", "--package", str(wheel), "--ca", str(wheel))
 
     assert done.returncode == 0, done.stderr
     for words in (
         "+ python3 -m venv /opt/steam-device",
-        "pip install --quiet --upgrade here.whl",
+        f"pip install --quiet --upgrade {wheel}",
+        f"{wheel} /var/lib/steam-device/ca.der",
         "steam-device.service /etc/systemd/system/steam-device.service",
         "/var/lib/steam-device",
     ):
@@ -499,6 +517,8 @@ def test_installer_says_what_it_would_do_and_does_nothing():
         (["--nonsense"], "unknown: --nonsense"),
         (["--package"], "--package needs a value"),
         (["--purge"], "goes with --uninstall"),
+        (["--dry-run", "--package", "steam-boilers"], "is no file and no folder"),
+        (["--dry-run", "--ca", "/no/such/file"], "/no/such/file cannot be read"),
         (["--dry-run", "--config", "/no/such/file"], "/no/such/file cannot be read"),
     ],
 )

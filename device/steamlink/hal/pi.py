@@ -65,7 +65,9 @@ class Board(Linux):
             return getattr(module, name)(cfg)
         except ImportError as fault:
             raise ValueError(
-                "{}: {}; install it: pip install 'steam-boilers[pi]'".format(cfg["kind"], fault)
+                "{}: {}; run device/pi/install.sh again, or pip install -r requirements/pi.txt".format(
+                    cfg["kind"], fault
+                )
             ) from None
 
 

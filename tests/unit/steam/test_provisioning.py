@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import subprocess
 from datetime import UTC, datetime
 
 import pytest
@@ -151,16 +152,9 @@ def test_key_of_updates_that_is_none_is_told(settings_of, tmp_path, content):
 
 def test_ca_of_the_plant_becomes_der(settings_of, tmp_path):
     """PEM or DER goes in; what is no certificate is told."""
-    import subprocess
-
     settings = settings_of("devices: {mqtt_host: b, tls: true, ca_file: ca.pem}\n")
     pem = tmp_path / "ca.pem"
-    command = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=x"
-    )
-    subprocess.run(
-        [*command.split(), "-keyout", os.devnull, "-out", pem], check=True, capture_output=True
-    )
+    _new_ca(pem)
 
     der = ca_certificate(settings)
     pem.write_bytes(der)
@@ -170,6 +164,34 @@ def test_ca_of_the_plant_becomes_der(settings_of, tmp_path):
     pem.write_text("-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n")
     with pytest.raises(DeviceFault, match="no single certificate"):
         ca_certificate(settings)
+
+
+@pytest.mark.parametrize("board", ["pi", "unix"])
+def test_ca_lies_beside_the_configuration_of_a_board_that_is_not_flashed(run, tmp_path, board):
+    """As its `mqtt.ca` names it: without it such a board would never connect."""
+    _new_ca(tmp_path / "ca.pem")
+    (tmp_path / "steam.yaml").write_text(
+        "devices: {mqtt_host: b, tls: true, ca_file: ca.pem}\n", encoding="utf-8"
+    )
+
+    told = run("add", "mill", "cal-1", "--boiler", "b1", "--board", board)
+
+    settings = load_settings(tmp_path / "steam.yaml")
+    named = read_config(tmp_path / "cal-1.config.json")["mqtt"]["ca"]
+    assert (tmp_path / named).read_bytes() == ca_certificate(settings)
+    assert "wrote ca.der" in told
+    (tmp_path / named).unlink()
+    run("config", "cal-1", "--force")
+    assert (tmp_path / named).exists()
+
+
+def _new_ca(pem):
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=x"
+    )
+    subprocess.run(
+        [*command.split(), "-keyout", os.devnull, "-out", pem], check=True, capture_output=True
+    )
 
 
 @pytest.fixture
