@@ -27,7 +27,8 @@ class Entry:
     """One message on its way: `kind` is "data" or "event", `live` False sends data as hist.
 
     `tries` counts its publications; `position` is its place in flash, (number of the segment,
-    offset), or None while it is only in RAM; `dated` False says that its `t` is 0 and comes later.
+    offset), or None while it is only in RAM; `stored` says that flash may have it, also where the
+    writing failed; `dated` False says that its `t` is 0 and comes later.
     `flying` is true while it waits for its PUBACK, `at` the uptime from which its age counts.
     """
 
@@ -39,6 +40,7 @@ class Entry:
         self.live = live
         self.tries = 0
         self.position = None
+        self.stored = False
         self.at = 0
         self.dated = True
         self.flying = False
@@ -125,6 +127,7 @@ class FrameFiles:
         file = open(self._path(segment.number), "ab")  # noqa: SIM115 - an error of close counts
         try:
             for entry in entries:
+                entry.stored = True
                 self._write(file, entry)
             settle(file)
         finally:

@@ -285,7 +285,7 @@ class Outbox:
             return True
         anchor = self._times.anchors.get(entry.boot)
         # In flash it is undated: no other bytes may go out than those it will get after a restart.
-        if anchor is None or (entry.position is not None and not self._kept()):
+        if anchor is None or (entry.stored and not self._kept()):
             return False
         return self._date(entry, anchor)
 

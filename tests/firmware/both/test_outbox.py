@@ -5,7 +5,7 @@ import os
 import random
 import unittest
 
-from device.steamlink import codec
+from device.steamlink import anchors, codec, frames
 from device.steamlink.losses import Losses
 from device.steamlink.outbox import Outbox
 from tests.firmware import folders
@@ -574,6 +574,38 @@ class TestOutboxTimes(OutboxCase):
         device.start()
         device.sync(START + 700000)
         self.assertEqual([utc(entry) for entry in device.sent()], [START + 10000])
+
+    def test_outbox_undated_whose_writing_failed_waits_for_the_anchor(self):
+        """What may be in flash all the same has one time, also if the flash then takes no anchor."""
+        device = self.device
+        device.data()
+        device.box.flush()
+        device.wait(5)
+        device.data()
+        device.event()
+        settle = frames.settle
+
+        def refuse(file):
+            settle(file)
+            raise OSError(5)
+
+        frames.settle = anchors.settle = refuse
+        try:
+            self.assertFalse(device.box.flush())
+            device.now += 11000
+            device.sync(START)
+            device.box.connected(True)
+            early = {(entry.boot, entry.seq): entry.payload for entry in device.sent(False)}
+        finally:
+            frames.settle = anchors.settle = settle
+        device.start()
+        device.sync(START + 3600000)
+        later = device.sent()
+
+        self.assertEqual(ids(later)[-1], (1, 2))
+        for entry in later:
+            identity = entry.boot, entry.seq
+            self.assertEqual(early.get(identity, entry.payload), entry.payload)
 
     def test_outbox_second_anchor_of_a_boot_is_ignored(self):
         """The first one counts for ever."""
