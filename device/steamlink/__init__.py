@@ -6,6 +6,7 @@ import sys
 def forget(name):
     """Give back the memory of a module of this package that is needed only now and then."""
     path = __name__ + "." + name
-    if sys.modules.pop(path, None) is not None:
-        package, _, leaf = path.rpartition(".")
+    package, _, leaf = path.rpartition(".")
+    sys.modules.pop(path, None)
+    if hasattr(sys.modules[package], leaf):
         delattr(sys.modules[package], leaf)

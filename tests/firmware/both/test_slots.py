@@ -228,6 +228,7 @@ class TestSlots(unittest.TestCase):
     def test_slots_entered_come_first_and_forget_what_was_loaded(self):
         """boot.py: the next import of the package comes from the chosen slot."""
         self.stage("a")
+        sys.modules["device.steamlink.slots"] = slots  # an app that ran before has given it back
         loaded = dict(sys.modules)
         try:
             chosen = slots.enter(self.folder)
