@@ -5,6 +5,7 @@ the groups gpio, i2c, spi, dialout of the buses that it uses.
 """
 
 import argparse
+import os
 
 from device.steamlink import slots
 
@@ -14,11 +15,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m device.pi", description=__doc__)
     parser.add_argument("--folder", default="/var/lib/steam-device", help="configuration and data")
     folder = parser.parse_args().folder
+    os.umask(0o077)  # passwords lie in the folder; systemd's unit says the same
     if slots.enter(folder):
         from steamlink import app, hal
     else:
         from device.steamlink import app, hal
-    app.main(hal.board("pi", folder=folder))
+    try:
+        app.main(hal.board("pi", folder=folder))
+    except KeyboardInterrupt:
+        return  # before it ran: nothing to keep
 
 
 if __name__ == "__main__":
