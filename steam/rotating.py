@@ -17,8 +17,10 @@ _KEPT_WITHIN_S = 15.0
 _BACK_WITHIN_S = 180.0
 _LOOK_EVERY_S = 2.0
 _BY_HAND = (
-    "the account keeps its password. `--show` changes it all the same and shows it once, for "
-    "somebody to enter at the device, which cannot connect anew until then"
+    "the account keeps its password. A device that does not come back gets a new one at its USB "
+    "port: `steam device config NAME --rotate --force`, then `steam device flash NAME`. `--show` "
+    "changes it and shows it once, for the board's own portal when it opens; until it is entered, "
+    "the device cannot connect anew"
 )
 
 

@@ -180,19 +180,26 @@ def rotate(
     device: Name,
     show: Annotated[
         bool,
-        typer.Option("--show", help="Do not send it: show it once, for entering at the device."),
+        typer.Option("--show", help="Do not send it: show it once, for the board's own portal."),
     ] = False,
     config: ConfigOption = Path("steam.yaml"),
 ) -> None:
     """Give a device a new password; the device is told first and never shut out.
 
     The device keeps both until the broker has taken the new one at its next connection. With
-    --show it is not told: it cannot connect again until somebody has entered the password.
+    --show it is not told, and cannot connect again until somebody has entered the password: at
+    the portal that the board opens, or rather by `steam device config --rotate` and `flash`.
     """
     settings = settings_at(config)
     devices = devices_of(settings)
     if show:
         _tell(devices.rotate(device))
+        text = (
+            f"{device} does not know it: type it into the board's own portal when that opens; or "
+            f"`steam device config {device} --rotate --force` makes another, and `steam device "
+            "flash` brings it there"
+        )
+        out.print(text, markup=False, highlight=False)
         return
     commander = commander_of(settings, device)
     change = Rotation(devices, commander, lambda text: out.print(text, markup=False)).rotate()

@@ -348,6 +348,17 @@ def test_config_from_a_file_that_is_none_is_refused(run, tmp_path):
     assert path.read_text() == "{"
 
 
+def test_rotate_that_shows_the_password_says_how_it_gets_to_the_device(run):
+    """The portal, when it opens; else a new configuration over USB."""
+    run(*ADD)
+
+    told = run("rotate", "cal-1", "--show")
+
+    assert "password, shown only now" in told
+    assert "portal when that opens" in told
+    assert "steam device config cal-1 --rotate --force" in told
+
+
 def test_config_of_unknown_device_is_refused(run):
     """A slip of the pen names the nearest."""
     run(*ADD)
