@@ -9,6 +9,7 @@ from . import stamps
 from .constant import const
 from .frames import MOST_PAYLOAD, Entry
 from .losses import Losses
+from .origins import Origins
 from .ring import Ring
 from .segments import SegmentLog
 from .times import Times
@@ -17,6 +18,7 @@ _EVENT_SEGMENT = const(4096)
 _EVENT_RESERVE = const(4)  # less than data leaves: data never pushes events out
 _RETRY_MS = const(10000)
 _TICK_MS = const(1000)
+_MOST_GIVEN_UP = const(32)  # at once: each is read from flash
 
 
 class Outbox:
@@ -67,6 +69,7 @@ class Outbox:
         self._times = Times(
             folder + "/anchors", boot, segment_bytes // 64, self._events, self._data
         )
+        self._origins = Origins(folder)
         self._connected = False
         self._away_since = 0
         self._committed_at = 0
@@ -78,6 +81,12 @@ class Outbox:
         self._events.open()
         self._data.open()
         self._away_since = self._committed_at = self._up_ms()
+
+    def named(self, site: str, device: str) -> None:
+        """Say under which name this boot's messages are made, "" for none yet; once, after `open`."""
+        if site and device:
+            lowest = self.oldest()
+            self._origins.begin(self.boot, [site, device], lowest[0] if lowest else self.boot)
 
     # -- in
 
@@ -208,6 +217,14 @@ class Outbox:
 
     def next_backlog(self) -> "Entry | None":
         """The oldest entry that is not live, events first; None if none is there or none datable."""
+        for _ in range(_MOST_GIVEN_UP):
+            entry = self._next_of_backlog()
+            if entry is None or not self._origins.is_given_up(entry.boot):
+                return entry
+            self.disown(entry)
+        return None
+
+    def _next_of_backlog(self) -> "Entry | None":
         for log in (self._events, self._data):
             entry = self._next_of(log)
             if entry is not None:
@@ -248,6 +265,16 @@ class Outbox:
         self._ring.remove(entry)
         if entry.position is not None:
             self._log_of(entry.kind).acknowledge(entry.position)
+
+    def origin(self, entry: Entry) -> "tuple[str, str] | None":
+        """The (site, device) that an entry was made under; None where it is that of now."""
+        return self._origins.of(entry.boot)
+
+    def disown(self, entry: Entry) -> None:
+        """The broker takes no message of the name an entry was made under: all of them are lost."""
+        self._origins.give_up(entry.boot)
+        self.acknowledge(entry)
+        self._losses.add(entry.boot, entry.seq, entry.seq, 1)
 
     def give_back(self, entries) -> None:
         """The connection ended before the PUBACK: they are backlog, and go out again."""

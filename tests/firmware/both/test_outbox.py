@@ -734,6 +734,99 @@ class TestOutboxTimes(OutboxCase):
         self.assertEqual([utc(entry) for entry in device.sent()], [START + 799999])
 
 
+class TestOutboxNames(OutboxCase):
+    """A device that gets another name with messages of the old one in its store."""
+
+    def boot(self, site, device, messages=2):
+        """A boot under a name, with some data and an event that are kept."""
+        box = self.device.start()
+        box.named(site, device)
+        self.device.sync(START + 1000000 * self.device.boot)
+        for _ in range(messages):
+            self.device.data()
+        self.device.event()
+        box.flush()
+        return box
+
+    def origins(self):
+        """(boot, origin) of all that comes now."""
+        entries = self.device.sent()
+        return sorted({(entry.boot, self.device.box.origin(entry) or ()) for entry in entries})
+
+    def test_outbox_after_another_name_tells_the_old_one(self):
+        """Each message is known under the name it was made under, after any number of restarts."""
+        for name in (("mill", "dev1"), ("mill", "dev1"), ("mill", "dev2"), ("port", "dev2")):
+            self.boot(*name)
+        self.boot("mill", "dev2")
+
+        found = self.origins()
+
+        self.assertEqual(
+            found,
+            [
+                (2, ("mill", "dev1")),
+                (3, ("mill", "dev1")),
+                (4, ()),
+                (5, ("port", "dev2")),
+                (6, ()),
+            ],
+        )
+
+    def test_outbox_made_before_any_name_belongs_to_the_first(self):
+        """What a device made before the portal named it goes out under its name."""
+        self.boot("", "")
+        self.boot("mill", "dev1")
+        self.assertEqual(self.origins(), [(2, ()), (3, ())])
+
+    def test_outbox_forgets_names_of_which_nothing_is_left(self):
+        """The list of names stays short, and without a change nothing is written."""
+        for number in range(60):
+            self.boot("mill", "dev{}".format(number))
+            self.device.sent()
+        self.device.start().named("mill", "dev59")
+        self.assertEqual(len(self.device.box._origins._names), 1)
+        before = folders.read(self.folder + "/origins.a"), folders.read(self.folder + "/origins.b")
+        self.device.start().named("mill", "dev59")
+        after = folders.read(self.folder + "/origins.a"), folders.read(self.folder + "/origins.b")
+        self.assertEqual(after, before)
+
+    def test_outbox_of_many_names_is_bounded(self):
+        """Beyond sixteen names the messages of the oldest are lost, and told; never misnamed."""
+        for number in range(20):
+            self.boot("mill", "dev{}".format(number), messages=1)
+        found = self.origins()
+        self.assertEqual(len(self.device.box._origins._names), 16)
+        self.assertEqual(found[0], (7, ("mill", "dev5")))
+        self.assertEqual(self.device.box.drops, 10)
+
+    def test_outbox_disowned_name_is_lost_and_told(self):
+        """Where the broker takes nothing under the old name, the rest goes on; a restart is no news."""
+        self.boot("mill", "dev1", messages=50)
+        self.boot("mill", "dev2")
+        box = self.device.start()
+        box.named("mill", "dev2")
+        entries = [box.next_backlog() for _ in range(3)]
+        self.assertEqual(ids(entries), [(2, 51), (3, 3), (2, 1)])
+
+        box.disown(entries[0])
+        box.give_back(entries[1:])
+        box = self.device.start()
+        box.named("mill", "dev2")
+        came = self.device.sent() + self.device.sent()
+
+        self.assertEqual(ids(came), [(3, 3), (3, 1), (3, 2)])
+        self.assertEqual(box.take_losses(), [(2, 1, 51, 51)])
+        self.assertEqual((box.backlog, box.oldest()), (0, None))
+
+    def test_outbox_without_flash_for_names_knows_them_in_this_boot(self):
+        """A record that cannot be written stops nothing."""
+        device = Device("/nowhere")
+        device.box.named("mill", "dev1")
+        device.sync(START)
+        device.data()
+        self.assertEqual([device.box.origin(entry) for entry in device.sent()], [None])
+
+
 class Ledger:
     """Uses a device in random order, and writes down what must come and what did."""
 
