@@ -6,7 +6,7 @@ entry leaves the outbox only with its PUBACK.
 
 import asyncio
 
-from . import mqtt, pacing
+from . import forget, mqtt, pacing
 from .constant import const
 
 WINDOW = 4
@@ -120,6 +120,16 @@ class Link:
         except OSError:
             client.close()
 
+    async def resolve(self, name: str) -> str:
+        """The address of a host without holding up the loop; the name where the system sees to it."""
+        server = self._network.dns()
+        if not server:
+            return name
+        from .dns import address
+
+        forget("dns")  # it stays until it is done
+        return await address(name, server, self.clock.up_ms)
+
     # -- one connection
 
     async def _live(self, checkin) -> None:
@@ -175,6 +185,7 @@ class Link:
             will=(self.session.topics["state"], self.session.state("offline", self.conn)),
             puback_timeout_ms=self.puback_ms,
             up_ms=self.clock.up_ms,
+            resolve=self.resolve,
         )
         client.on_acknowledged = self._acknowledged
         client.on_message = self._received

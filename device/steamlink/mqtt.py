@@ -36,7 +36,8 @@ class Client:
     The owner sets `on_acknowledged(packet_id)` and `on_message(topic, payload, retained)`; a
     fault in one of them is counted and does not end the connection.
     `will` is (topic, payload). `up_ms()` gives ms that only grow; `tick_ms` is how often the
-    time limits are looked at. `strays`, `resends`, `oversize`, `callback_faults` only grow.
+    time limits are looked at. `await resolve(host)` gives the address where the system's way
+    would hold up the loop. `strays`, `resends`, `oversize`, `callback_faults` only grow.
     """
 
     def __init__(  # noqa: PLR0913 - what MQTT lets one choose
@@ -55,6 +56,7 @@ class Client:
         first_id: int = 1,
         tick_ms: int = 1000,
         open_connection=None,
+        resolve=None,
     ) -> None:
         self.on_acknowledged = None
         self.on_message = None
@@ -72,6 +74,7 @@ class Client:
         self._next_id = first_id
         self._tick_ms = tick_ms
         self._open_connection = open_connection or asyncio.open_connection
+        self._resolve = resolve
         self._stream = None
         self._flying = []  # [packet id, since_ms, times sent, (topic, payload, retain)]
         self._subscription = None  # [packet id, since_ms, granted]
@@ -179,10 +182,11 @@ class Client:
     # -- inside
 
     async def _open(self, host, port, tls, server_name, hello) -> bool:
+        place = host if self._resolve is None else await self._resolve(host)
         if tls is None:
-            opening = self._open_connection(host, port)
+            opening = self._open_connection(place, port)
         else:
-            opening = self._open_connection(host, port, ssl=tls, server_hostname=server_name)
+            opening = self._open_connection(place, port, ssl=tls, server_hostname=server_name)
         reader, writer = await opening
         live = self._stream = stream.PacketStream(reader, writer, self._max_packet)
         await live.send(hello)

@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 
-from . import contract, portal_dns, portal_page, portal_request
+from . import contract, dns, portal_page, portal_request
 
 TYPE_CHECKING = False  # MicroPython has no typing
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ async def serve(
     server = await asyncio.start_server(portal.take, host, port)
     names = None
     if dns_port is not None:
-        names = asyncio.create_task(portal_dns.serve(host, dns_port, address))
+        names = asyncio.create_task(dns.serve(host, dns_port, address))
     try:
         await finished.wait()
     finally:

@@ -10,6 +10,7 @@ from .constant import const
 _PORT = const(123)
 _PACKET_BYTES = const(48)
 _POLL_S = 0.005
+_READY_S = const(1)
 _BUSY = (11, 35, 115)  # EAGAIN (Linux, lwIP; BSD), EINPROGRESS
 _REQUEST = const(0x23)  # version 4, mode 3: client
 _SERVER = const(4)
@@ -31,13 +32,14 @@ class KissOfDeath(OSError):
         self.code = code
 
 
-async def query(host: str, timeout_ms: int, clock: object) -> int:
+async def query(host: str, timeout_ms: int, clock: object, resolve: object = None) -> int:
     """Ask `host` ("name" or "name:port") once for UTC in ms, half the round trip added.
 
-    OSError says why there is none. Answers to other questions than ours are passed over.
+    `resolve(name)` gives its address where the system's way would hold up the loop. OSError
+    says why there is no time. Answers to other questions than ours are passed over.
     """
     name, _, port = host.partition(":")
-    address = await _resolve(name, int(port) if port else _PORT)
+    address = await _resolve(name, int(port) if port else _PORT, resolve)
     link = socket.socket(address[0], socket.SOCK_DGRAM)
     try:
         link.setblocking(False)
@@ -54,11 +56,13 @@ async def query(host: str, timeout_ms: int, clock: object) -> int:
         link.close()
 
 
-async def keep_time(
+async def keep_time(  # noqa: PLR0913 - what a loop for ever depends on
     clock: object,
     hosts: "list[str]",
     *,
     on_time: object = None,
+    ready: object = None,
+    resolve: object = None,
     random: object = None,
     every_ms: int = 21600000,
     timeout_ms: int = 2000,
@@ -67,13 +71,18 @@ async def keep_time(
 ) -> None:
     """Set `clock` from the first of `hosts` that answers, at once and then every 6 h, for ever.
 
+    Nobody is asked while `ready()` is false, as a network is that is down; `resolve` is `query`'s.
     `on_time()` is called after each success; `random()` in [0, 1) spreads the devices; `log`
     (a LogRing) is told of failures. A server that says so is left alone for a day.
     """
     retry_ms = _FIRST_RETRY_MS
     quiet = {}
     while True:
-        if await _round(clock, hosts, quiet, timeout_ms, log):
+        while ready is not None and not ready():
+            await sleep(_READY_S)
+        if await _round(
+            clock, hosts, quiet, lambda host: query(host, timeout_ms, clock, resolve), log
+        ):
             if on_time is not None:
                 on_time()
             retry_ms = _FIRST_RETRY_MS
@@ -86,13 +95,13 @@ async def keep_time(
         await _rest(clock, wait_ms, sleep)
 
 
-async def _round(clock: object, hosts: list, quiet: dict, timeout_ms: int, log: object) -> bool:
+async def _round(clock: object, hosts: list, quiet: dict, ask: object, log: object) -> bool:
     """Ask one host after the other until one gives a time that the clock takes."""
     for host in hosts:
         if clock.up_ms() < quiet.get(host, 0):
             continue
         try:
-            utc_ms = await query(host, timeout_ms, clock)
+            utc_ms = await ask(host)
             if clock.set_utc(utc_ms, contract.CLOCK_SYNCHRONISED):
                 return True
             text = "ntp {}: {} cannot be, not taken".format(host, utc_ms)
@@ -113,9 +122,11 @@ async def _rest(clock: object, wait_ms: int, sleep: object) -> None:
         await sleep(min(60000, max(1, until - clock.up_ms())) / 1000)
 
 
-async def _resolve(name: str, port: int) -> tuple:
+async def _resolve(name: str, port: int, resolve: object) -> tuple:
     loop = asyncio.get_event_loop()
     try:
+        if resolve is not None:
+            name = await resolve(name)
         if hasattr(loop, "getaddrinfo"):  # MicroPython has only the one that blocks
             found = await loop.getaddrinfo(name, port, type=socket.SOCK_DGRAM)
         else:

@@ -11,7 +11,8 @@ A board is one file here with a class `Board`; nothing else of the firmware impo
     set_utc_ms(ms)        sets it (not on Linux, whose clock is not ours)
     reset_cause()         one of CAUSES
     restart()             never returns; on Linux the process ends with RESTART_CODE
-    start_watchdog(ms)    an object with `feed()`; cannot be stopped
+    start_watchdog(ms)    an object with `feed()`; cannot be stopped; where the hardware cannot
+                          wait so long, as long as it can (ESP32 60 s, RP2 8.3 s)
     heap_free()           bytes, or None where nobody counts
     flash_free()          bytes free in the file system of `folder`
     sync()                what was written is on the flash when it returns
@@ -21,6 +22,7 @@ A board is one file here with a class `Board`; nothing else of the firmware impo
 
     network.up(ssid, password, timeout_ms)   async; OSError says why not
     network.is_up() .down() .rssi() .address()   rssi in dBm or None, address as text or ""
+    network.dns()                            address of the name server, "" where the system asks it
     network.reset()                          async; the radio off and on again
     network.access_point(name, password)     async; the address that it gave itself
 

@@ -41,7 +41,7 @@ class Network:
     """Wi-Fi in the hands of a test.
 
     `there`: the access point is on the air. `wedged`: joining fails until so many `reset`s.
-    `joins`, `resets`: how often they were asked for. Leaving the air drops the link.
+    `name_server`: what `dns` says. `joins`, `resets`: how often they were asked for. Leaving the air drops the link.
     """
 
     def __init__(self, board) -> None:
@@ -55,6 +55,7 @@ class Network:
         self.joins = 0
         self.resets = 0
         self.asked = None
+        self.name_server = ""
 
     async def up(self, ssid: str, password: str, timeout_ms: int) -> None:
         """Join; as long as the real one takes, the board's time goes on."""
@@ -85,6 +86,10 @@ class Network:
     def address(self) -> str:
         """A documentation address while joined (RFC 5737)."""
         return "192.0.2.7" if self.is_up() else ""
+
+    def dns(self) -> str:
+        """`name_server` while joined."""
+        return self.name_server if self.is_up() else ""
 
     async def reset(self) -> None:
         """Off and on: unwedges by one."""

@@ -43,6 +43,10 @@ class Wired:
         finally:
             probe.close()
 
+    def dns(self) -> str:
+        """None of ours: the system looks names up."""
+        return ""
+
     async def reset(self) -> None:
         """Nothing to do."""
 

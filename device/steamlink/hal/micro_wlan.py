@@ -74,6 +74,14 @@ class Wlan:
         """The address, "" while not joined."""
         return _address(self._station) if self.is_up() else ""
 
+    def dns(self) -> str:
+        """The name server's address, "" where none is known."""
+        if not self.is_up():
+            return ""
+        if hasattr(network, "ipconfig"):
+            return _given(network.ipconfig("dns"))
+        return _given(self._station.ifconfig()[3])
+
     async def reset(self) -> None:
         """Take the radio's power and give it again: cures a wedged one."""
         station = self._station
@@ -128,3 +136,7 @@ def _address(interface) -> str:
     if hasattr(interface, "ipconfig"):
         return interface.ipconfig("addr4")[0]
     return interface.ifconfig()[0]
+
+
+def _given(address: str) -> str:
+    return "" if address.strip("0.:") == "" else address

@@ -66,7 +66,7 @@ class TestPort(unittest.TestCase):
             board = hal.board(name, folder="/tmp")
             for word in _BOARD_HAS:
                 self.assertTrue(hasattr(board, word), (name, word))
-            for word in ("up", "is_up", "down", "rssi", "address", "reset", "access_point"):
+            for word in ("up", "is_up", "down", "rssi", "address", "dns", "reset"):
                 self.assertTrue(hasattr(board.network, word), (name, word))
             self.assertIn(board.reset_cause(), hal.CAUSES)
 

@@ -12,6 +12,7 @@ from device.steamlink.outbox import Outbox
 from device.steamlink.session import Session
 from tests.firmware import folders
 from tests.firmware import scripted_broker as scripted
+from tests.firmware.name_server import NameServer, loopback
 
 
 class Clock:
@@ -42,6 +43,7 @@ class Network:
         self.up_now = True
         self.joined = 0
         self.resets = 0
+        self.name_server = ""
 
     def is_up(self):
         return self.up_now
@@ -60,6 +62,9 @@ class Network:
 
     def address(self):
         return ""
+
+    def dns(self):
+        return self.name_server
 
 
 class Board:
@@ -181,6 +186,21 @@ class TestLink(unittest.TestCase):
                 await steps(scene)
 
         scripted.run(whole())
+
+    def test_link_asks_the_network_s_name_server_for_the_broker(self):
+        """Not the board's own way, which holds up everything while nobody answers."""
+
+        async def steps(scene):
+            server = NameServer(loopback)
+            scene.network.name_server = server.address
+            task = asyncio.create_task(server.run())
+            await scripted.eventually(lambda: scene.link.connected)
+            task.cancel()
+            await asyncio.sleep(0)
+            server.close()
+            self.assertEqual(server.names[0], "broker.plant.invalid")
+
+        self.run_scene(Scene(served, host="broker.plant.invalid"), steps)
 
     def test_link_connected_greets_before_anything_else(self):
         """Birth and state online go first, then what is to be sent."""

@@ -6,7 +6,7 @@ import socket
 import struct
 import unittest
 
-from device.steamlink import portal, portal_dns
+from device.steamlink import dns, portal
 from device.steamlink.config import Config
 from device.steamlink.hal.fake import Board
 from tests.firmware import folders, web
@@ -368,7 +368,7 @@ class TestPortalNames(unittest.TestCase):
 
     def test_dns_address_of_any_name_is_the_device(self):
         """The question comes back with one answer."""
-        answer = portal_dns.answer(question(), "192.168.4.1")
+        answer = dns.answer(question(), "192.168.4.1")
 
         self.assertEqual(answer[:12], struct.pack(">HHHHHH", 0xBEEF, 0x8500, 1, 1, 0, 0))
         self.assertEqual(answer[12 : 12 + 17], question()[12:])
@@ -378,7 +378,7 @@ class TestPortalNames(unittest.TestCase):
     def test_dns_of_other_kinds_has_no_answer_but_no_error(self):
         """IPv6 and service records: known name, nothing there, so that phones ask on."""
         for kind in (28, 65, 16, 255):
-            answer = portal_dns.answer(question(kind=kind), "192.168.4.1")
+            answer = dns.answer(question(kind=kind), "192.168.4.1")
             self.assertEqual(answer[2:12], struct.pack(">HHHHH", 0x8500, 1, 0, 0, 0))
             self.assertEqual(len(answer), len(question()))
 
@@ -396,7 +396,7 @@ class TestPortalNames(unittest.TestCase):
             question()[:-3],
             question(name=(b"\x3f" + b"a" * 63) * 9 + b"\x00"),
         ):
-            self.assertIsNone(portal_dns.answer(query, "192.168.4.1"))
+            self.assertIsNone(dns.answer(query, "192.168.4.1"))
 
     def test_dns_server_answers_over_udp(self):
         """A real datagram, between garbage."""
@@ -404,7 +404,7 @@ class TestPortalNames(unittest.TestCase):
 
         async def run():
             port = 20000 + int.from_bytes(os.urandom(2), "big") % 12000
-            serving = asyncio.create_task(portal_dns.serve(web.HOST, port, "192.168.4.1"))
+            serving = asyncio.create_task(dns.serve(web.HOST, port, "192.168.4.1"))
             await asyncio.sleep(0.1)
             phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             phone.setblocking(False)

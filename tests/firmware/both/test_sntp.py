@@ -292,6 +292,30 @@ class TestKeepTime(unittest.TestCase):
         asked = len(servers[0].questions)
         self.assertTrue(5 <= asked <= 9, str(asked))
 
+    def test_sntp_keep_time_asks_nobody_before_the_network_is_there(self):
+        """A name looked up without a network holds up a board until its watchdog bites."""
+        asked = []
+
+        async def resolve(name):
+            asked.append((name, len(self.waits)))
+            return name
+
+        self.keep([packet], 8, ready=lambda: len(self.waits) >= 5, resolve=resolve)
+
+        self.assertEqual(self.waits[:5], [1] * 5)
+        self.assertEqual((asked[0], self.clock.state), (("127.0.0.1", 5), 2))
+
+    def test_sntp_keep_time_whose_name_has_no_address_tries_again(self):
+        """What the resolver says is in the log."""
+
+        async def resolve(name):
+            raise OSError(name + ": no answer from 10.0.0.1")
+
+        self.keep([packet], 1, resolve=resolve)
+
+        self.assertEqual((self.clock.state, self.waits), (0, [15]))
+        self.assertIn("no answer from 10.0.0.1", self.log.lines()[-1])
+
     def test_sntp_keep_time_spreads_the_devices(self):
         """A fleet that starts together does not ask together."""
         waits = []

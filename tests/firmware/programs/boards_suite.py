@@ -73,8 +73,9 @@ class TestMicro(unittest.TestCase):
     def test_watchdog_waits_no_longer_than_the_hardware_can(self):
         """More than 8388 ms is a ValueError of the RP2040."""
         board("pico_w", folder=".").start_watchdog(60000)
+        board("esp32", folder=".").start_watchdog(60000)
         board("esp32", folder=".").start_watchdog(8000)
-        self.assertEqual([dog.timeout for dog in machine.DOGS[-2:]], [8388, 8000])
+        self.assertEqual([dog.timeout for dog in machine.DOGS[-3:]], [8388, 60000, 8000])
 
     def test_restart_resets_the_chip_through_every_handler(self):
         """A reset is no Exception that a supervisor could catch."""
@@ -316,6 +317,15 @@ class TestWlan(unittest.TestCase):
         self.assertTrue(self.wlan.is_up())
         self.assertEqual((self.wlan.rssi(), self.wlan.address()), (-61, "192.0.2.9"))
         self.assertEqual(network.MADE[-1].settings["pm"], 0)
+
+    def test_wlan_tells_the_name_server_it_was_given(self):
+        """None before it joined, and none where the network gives none."""
+        self.assertEqual(self.wlan.dns(), "")
+        self.up()
+        self.assertEqual(self.wlan.dns(), "")
+        network.NAME_SERVER[0] = "192.0.2.53"
+        self.assertEqual(self.wlan.dns(), "192.0.2.53")
+        network.NAME_SERVER[0] = "0.0.0.0"
 
     def test_wlan_with_wrong_password_says_so_before_the_time_is_up(self):
         """Three seconds, in which the driver may still be trying."""

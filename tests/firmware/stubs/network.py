@@ -9,12 +9,17 @@ TAKES = [2]  # questions until it is joined
 WEDGED = [False]
 COUNTRY = []
 MADE = []
+NAME_SERVER = ["0.0.0.0"]
 
 
 def country(code):
     if len(code) != 2:
         raise ValueError("country")
     COUNTRY.append(code)
+
+
+def ipconfig(what):
+    return NAME_SERVER[0]
 
 
 class WLAN:
