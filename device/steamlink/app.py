@@ -5,13 +5,12 @@ import gc
 import sys
 
 from . import forget
-from .batching import Batcher
 from .boots import Boots
 from .clock import Clock
 from .config_store import Config
 from .constant import const
 from .diag import Counters
-from .link import Link
+from .gathering import Gathering
 from .logring import LogRing
 from .outbox import Outbox
 from .renewal import Renewal
@@ -38,8 +37,9 @@ class App:
         self.random = random
         self.link = None
         self.sampler = None
-        self.batcher = None
+        self.gathering = None
         self.commands = None
+        self.supervisor = None
         self._urgent = False
         self._restarting = False
         self._settled = False
@@ -168,7 +168,7 @@ class App:
             on_fault=self._take_fault,
             counters=self.counters,
         )
-        self.batcher = Batcher(
+        self.gathering = Gathering(
             self.sampler.names,
             rows=sampling["rows"],
             publish_ms=sampling["publish_ms"],
@@ -181,6 +181,8 @@ class App:
     def _open_link(self, values) -> None:
         if not values["mqtt"]["host"] or not values["site"] or not values["device"]:
             return
+        from .link import Link  # a portal needs no MQTT client
+
         self.link = link = Link(
             config=values,
             folder=self.board.folder,
@@ -206,18 +208,18 @@ class App:
     def _take_row(self, up_ms: int, values, codes) -> None:
         self._rows_come.ok()
         urgent, self._urgent = self._urgent, False
-        self.batcher.add(up_ms, values, codes, urgent)
-        self._close_batch_if_due(up_ms)
+        self.gathering.add(up_ms, values, codes, urgent)
+        self._put_rows_if_due(up_ms)
 
-    def _close_batch_if_due(self, up_ms: int) -> None:
-        if self.batcher.due(up_ms, self.link is not None and self.link.connected):
-            self._close_batch()
+    def _put_rows_if_due(self, up_ms: int) -> None:
+        if self.gathering.due(up_ms, self.link is not None and self.link.connected):
+            self._put_rows()
 
-    def _close_batch(self) -> None:
-        if self.batcher is None:
+    def _put_rows(self) -> None:
+        if self.gathering is None:
             return
         live = self.link is not None and self.link.connected
-        up_ms, rows, quality = self.batcher.take()
+        up_ms, rows, quality = self.gathering.take()
         if not rows:
             return
         try:
@@ -281,8 +283,8 @@ class App:
             await asyncio.sleep(1)
             checkin.ok()
             up_ms = self.clock.up_ms()
-            if self.batcher is not None:
-                self._close_batch_if_due(up_ms)
+            if self.gathering is not None:
+                self._put_rows_if_due(up_ms)
             self.outbox.tick()
             for boot, first, last, count in self.outbox.take_losses():
                 details = {"boot": boot, "from": first, "to": last, "count": count}
@@ -305,8 +307,8 @@ class App:
         counts = self.counters.snapshot()
         if self.sampler is not None:
             counts["late_ms"] = max(self.sampler.jitter or [0])
-            counts["rows_unmoved"] = self.batcher.skipped
-            counts["rows_dropped"] = self.batcher.dropped
+            counts["rows_unmoved"] = self.gathering.skipped
+            counts["rows_dropped"] = self.gathering.dropped
         counts["flash_faults"] = self.outbox.faults
         counts["flash_damage"] = self.outbox.corrupt
         counts["times_refused"] = self.clock.refused
@@ -405,7 +407,7 @@ class App:
     def keep(self, reason: str) -> None:
         """Write what is only in memory: the last thing before a planned end."""
         kept = False
-        for step in (self._close_batch, self.clock.save_floor, gc.collect, self.outbox.flush):
+        for step in (self._put_rows, self.clock.save_floor, gc.collect, self.outbox.flush):
             try:
                 kept = step()
             except Exception as fault:  # noqa: BLE001 - each of them is worth trying
@@ -451,17 +453,20 @@ class App:
 
 def run(app) -> None:
     """Open a device and run it; on an interrupt everything is kept and the program ends."""
-    app.open()
-    print(app.introduction())  # noqa: T201 - `steam device flash` waits for it, journald keeps it
     try:
+        app.open()
+        print(app.introduction())  # noqa: T201 - `steam device flash` waits for it
         asyncio.run(app.run())
-    except Exception as fault:
-        app.boots.blame("crash: {}".format(type(fault).__name__))
-        raise
     except KeyboardInterrupt:
+        if app.supervisor is None:
+            return  # it had not begun
         if sys.implementation.name == "micropython":  # its loop stands as it was
             asyncio.get_event_loop().run_until_complete(app.leave())
         app.keep("stopped")
+    except Exception as fault:
+        if app.supervisor is not None:
+            app.boots.blame("crash: {}".format(type(fault).__name__))
+        raise
 
 
 def main(board) -> None:
