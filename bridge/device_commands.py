@@ -67,8 +67,14 @@ class Commander:
                 "does not know commands; the dashboard shows when it was last heard"
             )
         if not ack.ok:
-            raise CommandRefused(f"{self.device} refused {op}: {ack.err or 'it did not say why'}")
+            why = visible(ack.err or "it did not say why")
+            raise CommandRefused(f"{self.device} refused {op}: {why}")
         return ack.res or {}
+
+
+def visible(text: str) -> str:
+    """A line from outside as a terminal may show it: control characters as escapes."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def ack_of(body: bytes, cmd: Cmd) -> Ack | None:

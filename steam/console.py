@@ -17,7 +17,7 @@ from rich.console import Console
 
 from bridge.accounts import AccountFault
 from bridge.broker import BrokerError, BrokerUnavailable
-from bridge.device_commands import DeviceFault
+from bridge.device_commands import DeviceFault, visible
 from bridge.plant_edit import PlantEditFault
 from bridge.settings_file import SettingsError
 from steam.recording import RecordingError
@@ -43,13 +43,9 @@ def is_own(lacking: ModuleNotFoundError) -> bool:
     return (lacking.name or "").partition(".")[0] in _OWN_PACKAGES
 
 
-def visible(text: str) -> str:
-    """A line from outside as a terminal may show it: control characters as escapes."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
-
-
 def end(text: str, code: int) -> NoReturn:
-    """Say why on standard error and leave with an exit code."""
+    """Say why on standard error and leave with an exit code; what others said in it is harmless."""
+    text = "\n".join(map(visible, text.split("\n")))
     err.print(text, style="red", markup=False, highlight=False)
     raise typer.Exit(code)
 

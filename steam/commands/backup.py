@@ -12,6 +12,7 @@ import typer
 from rich.progress import Progress
 
 from bridge.clock import utc_now
+from bridge.device_commands import visible
 from steam.backup.fault import BackupFault
 from steam.backup.making import Making
 from steam.backup.new_file import remove_unfinished
@@ -25,7 +26,6 @@ from steam.console import (
     err,
     out,
     settings_at,
-    visible,
 )
 from steam.stores import archived_store_of
 

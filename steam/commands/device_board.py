@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from bridge.device_commands import DeviceFault
+from bridge.device_commands import DeviceFault, visible
 from bridge.plant import Device
-from steam.console import ConfigOption, command, out, settings_at, visible
+from steam.console import ConfigOption, command, out, settings_at
 from steam.device_line import registered
 from steam.provisioning import CA_NAME, ca_certificate, default_file, read_config
 from steam.settings import Settings

@@ -8,8 +8,8 @@ import msgspec
 import typer
 
 from bridge.clock import to_us, utc_now
-from bridge.device_commands import ANSWER_WITHIN_S, OPS, DeviceFault
-from steam.console import ConfigOption, command, out, settings_at, visible
+from bridge.device_commands import ANSWER_WITHIN_S, OPS, DeviceFault, visible
+from steam.console import ConfigOption, command, out, settings_at
 from steam.device_line import commander_of
 
 Name = Annotated[str, typer.Argument(help="The device's name.")]

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from bridge.clock import from_us
+from bridge.device_commands import visible
 from bridge.messages import Reason
 from processor.quarantine import BadMessage, Place
 from steam.console import (
@@ -20,7 +21,6 @@ from steam.console import (
     end,
     out,
     settings_at,
-    visible,
 )
 from steam.desk import desk_of
 

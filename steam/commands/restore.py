@@ -10,6 +10,7 @@ import typer
 from rich.progress import Progress
 
 from bridge.clock import utc_now
+from bridge.device_commands import visible
 from steam.backup.archive_file import ArchiveReader, Manifest
 from steam.backup.fault import BackupFault
 from steam.backup.files import restore_files, restore_settings
@@ -24,7 +25,6 @@ from steam.console import (
     err,
     out,
     settings_at,
-    visible,
 )
 from steam.held_folder import held
 from steam.settings import Settings

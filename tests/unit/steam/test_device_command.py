@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from bridge.device_commands import Commander, CommandRefused, NoAnswer
+from bridge.device_commands import Commander, CommandRefused, DeviceFault, NoAnswer
 from bridge.messages import Ack, Cmd
 from steam.commands import device_command
 from steam.commands.device import app
@@ -80,6 +80,31 @@ def test_answer_is_json_without_control_characters(line):
     assert "\x1b" not in told
     assert "\x07" not in told
     assert msgspec.json.decode(told) == line.res
+
+
+def test_refusal_is_told_without_control_characters(line, monkeypatch):
+    """Neither a title for the terminal nor a line that looks like ours."""
+
+    def ask(cmd, wait_s):
+        return Ack(v=1, id=cmd.id, ok=False, err="\x1b]0;owned\x07no\nall is well\u202e")
+
+    monkeypatch.setattr(line, "ask", ask)
+
+    told = run("log", expect=1)
+
+    assert "refused log: \\x1b]0;owned\\x07no\\nall is well\\u202e" in told
+    assert len(told.splitlines()) == 1
+
+
+def test_fault_with_words_of_a_device_is_told_without_control_characters(line, monkeypatch):
+    """Whatever else it said: its board, its log."""
+
+    def ask(cmd, wait_s):
+        raise DeviceFault("d1 is a \x1b[2Jboard;\nthis is the second line")
+
+    monkeypatch.setattr(line, "ask", ask)
+
+    assert run("log", expect=1) == "d1 is a \\x1b[2Jboard;\nthis is the second line\n"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "7", "[" * 100_000])
