@@ -6,7 +6,7 @@ from . import contract
 from .chain import Chain
 from .constant import const
 from .sensors import sleep_ms as _sleep_ms
-from .slot import Slot
+from .turn import Turn
 
 _JITTERS = const(256)
 _MOST_JITTER_MS = const(65535)
@@ -55,7 +55,7 @@ class Sampler:
         self._counters = counters
         self._sleep_ms = sleep_ms or _sleep_ms
         self._settle_ms = min(period_ms // 2, _MOST_SETTLE_MS)
-        self._slots = []
+        self._turns = []
         self._columns = []
         self._limits = []
         self._open_ms = None
@@ -68,22 +68,22 @@ class Sampler:
     def _place(self, driver):
         chains = getattr(driver, "chains", None)
         columns = {}
-        slot = Slot(self, driver, columns, self.period_ms)
+        turn = Turn(self, driver, columns, self.period_ms)
         special = driver.cfg.get("chain") or {}
         for number, (name, unit, decimals, low, high) in enumerate(driver.metrics()):
             if name in self.names:
                 raise ValueError("metric {!r} is measured by two sensors".format(name))
             chain = chains[number] if chains else Chain({"low": low, "high": high})
             columns[name] = len(self.names)
-            self._columns.append(_Column(name, chain, decimals, slot.span_ms))
+            self._columns.append(_Column(name, chain, decimals, turn.span_ms))
             self.names.append(name)
-            self.metrics.append((name, unit, decimals, low, high, slot.span_ms))
+            self.metrics.append((name, unit, decimals, low, high, turn.span_ms))
             deadband = (special.get(name) or driver.cfg).get("deadband")
             if deadband is None:
                 deadband = driver.cfg.get("deadband")
             if deadband:
                 self.deadbands[name] = deadband
-        self._slots.append(slot)
+        self._turns.append(turn)
 
     def _watch(self, limits):
         for cfg in limits:
@@ -105,8 +105,8 @@ class Sampler:
         due_ms = (now_ms // self.period_ms + 1) * self.period_ms
         for column in self._columns:
             column.told_ms = now_ms
-        for slot in self._slots:
-            slot.plan(due_ms)
+        for turn in self._turns:
+            turn.plan(due_ms)
         try:
             while True:
                 now_ms = await self._wait(due_ms)
@@ -119,8 +119,8 @@ class Sampler:
                     self.count("periods_missed", missed)
                 due_ms += (1 + missed) * self.period_ms
         finally:
-            for slot in self._slots:
-                slot.task.cancel()
+            for turn in self._turns:
+                turn.task.cancel()
 
     async def _wait(self, due_ms):
         """Wait for `due_ms`, and meanwhile begin, expire and close what is due before it."""
@@ -133,8 +133,8 @@ class Sampler:
                     self._close_row()
                 else:
                     wake_ms = min(wake_ms, close_ms)
-            for slot in self._slots:
-                at_ms = slot.advance(now_ms)
+            for turn in self._turns:
+                at_ms = turn.advance(now_ms)
                 if at_ms is not None and at_ms < wake_ms:
                     wake_ms = at_ms
             if now_ms >= due_ms:
@@ -145,16 +145,16 @@ class Sampler:
         if self._open_ms is not None:
             self._close_row()
         self._open_ms = now_ms
-        for slot in self._slots:
-            slot.trigger(now_ms, due_ms)
+        for turn in self._turns:
+            turn.trigger(now_ms, due_ms)
         self.settled()
 
     def settled(self):
         """A sensor has ended its turn: close the row if it was the last."""
         if self._open_ms is None:
             return
-        for slot in self._slots:
-            if slot.pending:
+        for turn in self._turns:
+            if turn.pending:
                 return
         self._close_row()
 

@@ -130,7 +130,7 @@ class TestApp(unittest.TestCase):
         device = self.started(utc_ms=None)
         self.board.advance(5000)
         device._take_row(device.clock.up_ms(), [7.5, 51.0], {})
-        device._close_batch()
+        device._put_rows()
 
         before = self.sent(device)
         self.board.advance(1000)
@@ -318,7 +318,7 @@ class TestApp(unittest.TestCase):
         device = self.started()
         self.sent(device)
         device._take_row(1000, ["no number", 51.0], {})
-        device._close_batch()
+        device._put_rows()
 
         told = [message["d"] for _, message in self.sent(device)]
         self.assertEqual(told, [{"from": 2, "to": 2, "count": 1}])
@@ -336,7 +336,7 @@ class TestApp(unittest.TestCase):
         device = self.started()
         for up_ms in (1000, 2000, 3000):
             device._take_row(up_ms, [7.5, up_ms / 100], {})
-            device._close_batch()
+            device._put_rows()
         device.keep("command")
         device = self.started()
 
@@ -354,7 +354,7 @@ class TestApp(unittest.TestCase):
         """Before the watchdog bites, everything is kept and the culprit written down."""
         device = self.started()
         device._take_row(1000, [7.5, 51.0], {})
-        device._close_batch()
+        device._put_rows()
         device._stalled(["sampling"])
 
         self.assertEqual(self.started().session.reset, "stalled: sampling")

@@ -169,8 +169,8 @@ class TestSampler(unittest.TestCase):
         def let_go():
             sensor.hangs_in = ""
             sensor.stubborn = False
-            for slot in bench.sampler._slots:
-                slot.task.cancel()
+            for turn in bench.sampler._turns:
+                turn.task.cancel()
 
         bench = Bench(sensor, live)
         bench.run(4000, let_go)
@@ -233,7 +233,7 @@ class TestSampler(unittest.TestCase):
                     await settle()
                 self.assertEqual(len(sensor.begun) == 1, stubborn)
                 sensor.hangs_in, sensor.stubborn = "", False
-                bench.sampler._slots[0].task.cancel()
+                bench.sampler._turns[0].task.cancel()
                 run = asyncio.create_task(bench.sampler.run())
                 await bench.time.pass_ms(5000)
                 run.cancel()

@@ -1,4 +1,4 @@
-"""One sensor on the schedule: its turn, its time-out, and where its readings go."""
+"""A sensor's turn: its place on the schedule, its time-out, and where its readings go."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from .sensors import SensorError
 _NEVER = const(-1)
 
 
-class Slot:
+class Turn:
     """Runs one driver in a task of its own, and is the `out` that the driver puts readings into.
 
     The sampler tells it the time (`advance`, `trigger`); a driver that hangs is cancelled at its

@@ -3,7 +3,7 @@
 from . import contract
 
 
-class Batcher:
+class Gathering:
     """Collects rows until a message is due.
 
     names: the columns. rows: how many make a message. publish_ms: how long a row waits at most
