@@ -351,11 +351,12 @@ class Evaluation:
 
 
 def _time_command(birth: Birth, now_us: int) -> Cmd:
+    """Answer one birth with the time: for that boot and connection, and from its uptime on."""
     now_ms = now_us // 1000
     return Cmd(
         v=1,
         id=f"time-{birth.boot}-{birth.conn}-{now_ms}",
         op="time",
         exp=now_ms + _TIME_COMMAND_VALID_MS,
-        args={"utc": now_ms},
+        args={"utc": now_ms, "boot": birth.boot, "conn": birth.conn, "up": birth.up},
     )

@@ -1,7 +1,7 @@
 """Answers the commands that come from the broker; what they do is done through a port.
 
 The port is whatever carries the device (app.py), duck-typed:
-`config` (config.Config), `set_time(utc_ms) -> bool`, `identify() -> dict` (and blinks),
+`config` (config.Config), `session.boot`, `link.conn`, `set_time(utc_ms) -> bool`, `identify() -> dict` (and blinks),
 `log_lines() -> list`, `replay(boot or None for this one, first, last) -> (count, missing)`,
 and, called by `proceed()` only: `rebirth()`, `restart(reason)`, `start_update(args)`.
 """
@@ -18,6 +18,7 @@ _MOST_BYTES = const(8192)
 _MOST_WAITING = const(4)
 _MOST_REPLAYED = const(10000)
 _MOST_ERROR = const(300)
+_MOST_TRIP_MS = const(20000)
 # What changes the device is not done when nobody can tell how old the order is.
 _NEED_CLOCK = ("patch_config", "restart", "ota")
 # Their answers are long and asking again does no harm: they are made anew, not remembered.
@@ -74,7 +75,8 @@ class Commands:
 
     def _acknowledge(self, command: "orders.Command") -> bytes:
         try:
-            if command.op != "time":
+            # An answer to a birth of ours has its age in itself, and our clock may be wrong.
+            if command.op != "time" or "boot" not in command.args:
                 self._check_age(command)
             result = self._obey(command.op, command.args)
             ack = orders.encode_ack(id=command.id, ok=True, res=result)
@@ -101,7 +103,7 @@ class Commands:
         if op == "rebirth":
             return self._later(device.rebirth)
         if op == "time":
-            return self._set_time(args.get("utc"))
+            return self._set_time(args)
         if op == "get_config":
             names = ("crc", "source", "trial", "faults")
             told = {name: getattr(device.config, name) for name in names}
@@ -124,12 +126,27 @@ class Commands:
             return self._later(device.start_update, args)
         raise ValueError("{}: unknown; known: {}".format(op[:40], ", ".join(contract.OPS)))
 
-    def _set_time(self, utc: object) -> dict:
+    def _set_time(self, args: "Mapping") -> dict:
+        utc = args.get("utc")
         if not _are_ints(utc) or not 0 < utc < contract.MAX_UTC_MS:
             raise ValueError("time: utc is milliseconds since 1970")
+        if "boot" in args:
+            utc += self._since_answered(args)
         if not self._device.set_time(utc):
             raise ValueError("time: out of range, or the device has a better time")
         return {"utc": self._clock.utc_ms()}
+
+    def _since_answered(self, args: "Mapping") -> int:
+        """How long ago our birth was answered with a time: half of its way there and back, in ms."""
+        boot, conn, up_ms = args["boot"], args.get("conn"), args.get("up")
+        device = self._device
+        if boot != device.session.boot or conn != device.link.conn or not _are_ints(up_ms):
+            raise ValueError("time: answers another connection")
+        trip_ms = self._clock.up_ms() - up_ms
+        if not 0 <= trip_ms <= _MOST_TRIP_MS:
+            self._later(device.rebirth)  # the next answer may be faster
+            raise ValueError("time: {} ms on its way; asked again".format(trip_ms))
+        return trip_ms // 2
 
     def _patch(self, changes: "Mapping") -> dict:
         """The arguments are the partial configuration itself; null removes a key."""

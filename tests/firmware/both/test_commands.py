@@ -14,6 +14,10 @@ NOW = 1764000000000
 class Clock:
     def __init__(self, utc_ms=NOW):
         self.utc = utc_ms
+        self.up = 50000
+
+    def up_ms(self):
+        return self.up
 
     def utc_ms(self):
         return self.utc
@@ -49,9 +53,13 @@ class Config:
 
 
 class Device:
-    """Keeps what was asked of it."""
+    """Keeps what was asked of it; it is its own session and link, in boot 3, connection 2."""
+
+    boot = 3
+    conn = 2
 
     def __init__(self, clock):
+        self.session = self.link = self
         self.config = Config()
         self.done = []
         self.fault = None
@@ -132,11 +140,42 @@ class TestCommands(unittest.TestCase):
 
         self.assertEqual((ack["ok"], ack["res"]["utc"]), (True, NOW + 5000))
 
-    def test_command_time_is_taken_without_a_clock_and_after_its_time(self):
-        """A device that has no time, or a wrong one, cannot tell what is past."""
-        for utc in (None, NOW):
+    def test_command_time_from_nowhere_is_judged_by_the_clock_if_there_is_one(self):
+        """A broker may have kept it for hours; without a clock nobody can tell."""
+        self.assertEqual(self.ask("time", {"utc": NOW + 9000}, exp=NOW - 1)["err"], "expired")
+        self.clock.utc = None
+        self.assertTrue(self.ask("time", {"utc": NOW + 9000}, exp=NOW - 900000)["ok"])
+
+    def test_command_time_that_answers_our_birth_counts_half_its_way(self):
+        """The birth said up 40 s, now it is 50 s: the answer was made within those 10 s."""
+        args = {"utc": NOW + 7000, "boot": 3, "conn": 2, "up": 40000}
+        for utc in (None, NOW + 900000000):  # a clock that is far ahead does not call it expired
             self.clock.utc = utc
-            self.assertTrue(self.ask("time", {"utc": NOW + 9000}, exp=NOW - 900000)["ok"])
+            ack = self.ask("time", args, exp=NOW + 1)
+
+            self.assertEqual((ack["ok"], self.clock.utc), (True, NOW + 12000))
+
+    def test_command_time_that_answers_another_birth_is_refused(self):
+        """Another boot, another connection, nonsense: it was kept somewhere."""
+        self.clock.utc = None
+        for changes in ({"boot": 2}, {"conn": 1}, {"conn": None}, {"up": None}, {"up": "1"}):
+            args = {"utc": NOW, "boot": 3, "conn": 2, "up": 40000}
+            args.update(changes)
+            self.assertIn("another connection", self.ask("time", args)["err"])
+        self.commands.proceed()
+
+        self.assertEqual((self.clock.utc, self.device.done), (None, []))
+
+    def test_command_time_that_was_long_on_its_way_is_asked_for_again(self):
+        """More than 20 s there and back leave more than 10 s of doubt; a new birth follows."""
+        self.clock.utc = None
+        for up in (29999, 50001):
+            args = {"utc": NOW, "boot": 3, "conn": 2, "up": up}
+            self.assertIn("asked again", self.ask("time", args)["err"])
+        self.assertTrue(self.ask("time", {"utc": NOW, "boot": 3, "conn": 2, "up": 30000})["ok"])
+        self.commands.proceed()
+
+        self.assertEqual(self.device.done, [("rebirth",)] * 2)
 
     def test_command_time_that_is_no_time_is_refused(self):
         """Text, fractions, truth values and other ages are refused."""
