@@ -31,6 +31,9 @@ class Clock:
         self._board = board
         self._built_ms = max(floor_ms, _FIRST_MS)
         self._floor_ms = self._built_ms
+        self._floor_state = contract.CLOCK_SYNCHRONISED
+        self._lifted = False  # the RTC holds the floor, which is no time
+        self._marked = False  # and flash says so
         self._saved_ms = 0
         self._up_ms = 0
         self._ticks = None
@@ -39,13 +42,19 @@ class Clock:
         self._disagreed_offset = 0
 
     def begin(self) -> None:
-        """Read the saved floor, and take the board's RTC if it is plausible: state 1."""
+        """Read the saved floor, and take the board's RTC if it is plausible: state 1.
+
+        Not an RTC that `certificate_time` set: it outlives a restart.
+        """
         self.up_ms()  # it counts from here
         found = self._copies(self._board.folder).load()
         saved_ms = found[1].get("utc_ms") if found else None
         if isinstance(saved_ms, int) and self._built_ms < saved_ms < _LAST_MS:
             self._floor_ms = self._saved_ms = saved_ms
-        utc_ms = self._board.utc_ms()
+            if found[1].get("state") == contract.CLOCK_SET:
+                self._floor_state = contract.CLOCK_SET
+        self._lifted = self._marked = found is not None and found[1].get("lifted") is True
+        utc_ms = None if self._lifted else self._board.utc_ms()
         if utc_ms is not None and self._floor_ms <= utc_ms < _LAST_MS:
             self._take(utc_ms, contract.CLOCK_SET)
 
@@ -84,13 +93,16 @@ class Clock:
         if not isinstance(utc_ms, int) or not self._built_ms <= utc_ms < _LAST_MS:
             self.refused += 1
             return False
-        if utc_ms < self._floor_ms and not self._is_repeated(utc_ms, state):
+        if utc_ms < self._floor_ms and not self._is_repeated(utc_ms):
             self.refused += 1
             return False
         if state < self.state and self.up_ms() - self._set_up_ms < _DAY_MS:
             return False
         self._take(utc_ms, state)
         self._board.set_utc_ms(utc_ms)
+        self._lifted = False
+        if self._marked:
+            self._keep(self._saved_ms, self._floor_state)
         return True
 
     def certificate_time(self) -> None:
@@ -102,6 +114,9 @@ class Clock:
                 self._board.set_utc_ms(utc_ms)
         elif board_ms is None or board_ms < self._floor_ms:
             self._board.set_utc_ms(self._floor_ms)
+            self._lifted = (self._board.utc_ms() or 0) >= self._floor_ms
+        if self._lifted and not self._marked:
+            self._keep(self._saved_ms, self._floor_state)
 
     def save_floor(self) -> bool:
         """Keep the time for the next start; False if there is nothing to keep or no flash.
@@ -113,12 +128,18 @@ class Clock:
         floor_ms = self.utc_ms() - _MARGIN_MS
         if floor_ms < self._built_ms or abs(floor_ms - self._saved_ms) < _FLOOR_STEP_MS:
             return False
-        try:
-            self._copies(self._board.folder).save({"utc_ms": floor_ms})
-        except OSError:
+        if not self._keep(floor_ms, self.state):
             return False  # the older floor is still one
-        self._saved_ms = floor_ms
         self._floor_ms = floor_ms
+        return True
+
+    def _keep(self, floor_ms: int, state: int) -> bool:
+        record = {"utc_ms": floor_ms, "state": state, "lifted": self._lifted}
+        try:
+            self._copies(self._board.folder).save(record)
+        except OSError:
+            return False
+        self._saved_ms, self._floor_state, self._marked = floor_ms, state, self._lifted
         return True
 
     def _take(self, utc_ms: int, state: int) -> None:
@@ -131,16 +152,15 @@ class Clock:
         self._set_up_ms = up_ms
         self._disagreeing = 0
 
-    def _is_repeated(self, utc_ms: int, state: int) -> bool:
-        """Whether NTP has now said three times running what the saved floor denies."""
-        if state != contract.CLOCK_SYNCHRONISED:
-            return False
+    def _is_repeated(self, utc_ms: int) -> bool:
+        """Whether what the saved floor denies is as good as the floor, or said the third time."""
         offset_ms = utc_ms - self.up_ms()
-        if not self._disagreeing or abs(offset_ms - self._disagreed_offset) > _AGREE_MS:
+        agrees = self._disagreeing and abs(offset_ms - self._disagreed_offset) <= _AGREE_MS
+        if not agrees:
             self._disagreeing = 0
             self._disagreed_offset = offset_ms
         self._disagreeing += 1
-        if self._disagreeing < _AGREEING:
+        if self._disagreeing < _AGREEING and self._floor_state != contract.CLOCK_SET:
             return False
         self._floor_ms = self._built_ms
         return True

@@ -18,7 +18,7 @@ import pytest
 
 from device import package_lists
 from device.steamlink import hal
-from device.steamlink.hal import pi, pi_onewire
+from device.steamlink.hal import pi, pi_clock, pi_onewire
 from tests.servers.absence import go_without
 
 PI = Path(package_lists.__file__).parent / "pi"
@@ -48,6 +48,29 @@ def test_pi_says_to_systemd_that_it_is_ready_and_alive(board, monkeypatch, tmp_p
         board.start_watchdog(8000).feed()
 
         assert [listener.recv(64), listener.recv(64)] == [b"READY=1", b"WATCHDOG=1"]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "rtc", "believed"),
+    [(0, None, True), (5, "1", True), (5, "0", False), (5, None, False), (-1, None, False)],
+)
+def test_pi_believes_its_clock_only_once_something_has_set_it(
+    board, monkeypatch, tmp_path, kernel, rtc, believed
+):
+    """A Pi without RTC starts with the time at which it stopped; rows would be dated by it."""
+    library = types.SimpleNamespace(adjtimex=lambda _: kernel)
+    monkeypatch.setattr(pi_clock.ctypes, "CDLL", lambda _: library)
+    path = tmp_path / "hctosys"
+    if rtc is not None:
+        path.write_text(rtc + "\n", encoding="ascii")
+    monkeypatch.setattr(pi_clock, "_FROM_RTC", str(path))
+
+    assert (board.utc_ms() is not None) is believed
+
+
+def test_pi_asks_the_real_kernel_without_harm():
+    """adjtimex(2) with nothing to set needs no privilege."""
+    assert pi_clock.is_believable() in (True, False)
 
 
 def test_pi_speaks_to_an_abstract_socket_and_to_nobody(monkeypatch):

@@ -23,6 +23,12 @@ class Board(Linux):
 
     name = "pi"
 
+    def utc_ms(self) -> int | None:
+        """The system's clock, None while nothing has set it since the power came (fake-hwclock)."""
+        from .pi_clock import is_believable
+
+        return super().utc_ms() if is_believable() else None
+
     def reset_cause(self) -> str:
         """What steam-device.service noted when the process before ended.
 

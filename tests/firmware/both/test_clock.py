@@ -255,14 +255,79 @@ class TestClock(unittest.TestCase):
         self.board = fake.Board(self.folder)
         self.assertEqual(self.clock().floor_ms, NOW_MS + 45000 - 300000)
 
-    def test_clock_floor_stands_against_ntp_that_contradicts_itself_and_against_commands(self):
-        """Three different times below the floor are three lies, and so is a repeated command."""
-        Copies(self.folder, "clock_floor").save({"utc_ms": NOW_MS})
+    def test_clock_floor_stands_against_times_that_contradict_each_other(self):
+        """Different times below the floor are lies, whoever tells them."""
+        Copies(self.folder, "clock_floor").save({"utc_ms": NOW_MS, "state": 2})
         clock = self.clock()
         for lie in (1, 2, 3, 4):
             self.assertFalse(clock.set_utc(NOW_MS - lie * DAY_MS, 2))
-            self.assertFalse(clock.set_utc(NOW_MS - DAY_MS, 1))
+            self.assertFalse(clock.set_utc(NOW_MS - lie * YEAR_MS // 100, 1))
         self.assertEqual((clock.state, clock.refused), (0, 8))
+
+    def test_clock_floor_of_ntp_gives_way_to_a_command_repeated_thrice(self):
+        """A plant without NTP any more is not locked out by one lie of it."""
+        Copies(self.folder, "clock_floor").save({"utc_ms": NOW_MS + YEAR_MS, "state": 2})
+        clock = self.clock()
+        taken = []
+        for _ in range(3):
+            self.board.advance(15000)
+            taken.append(clock.set_utc(NOW_MS + clock.up_ms(), 1))
+
+        self.assertEqual((taken, clock.state), ([False, False, True], 1))
+
+    def test_clock_floor_that_a_command_made_gives_way_to_the_next_command_at_once(self):
+        """One `time` a year ahead, then a restart: the next one is no worse than that one was."""
+        clock = self.clock()
+        clock.set_utc(NOW_MS + YEAR_MS, 1)
+        clock.save_floor()
+        self.board = fake.Board(self.folder)
+        clock = self.clock()
+
+        self.assertEqual((clock.state, clock.set_utc(NOW_MS, 1), clock.utc_ms()), (0, True, NOW_MS))
+        self.assertTrue(clock.save_floor())
+        self.board = fake.Board(self.folder)
+        self.assertEqual(self.clock().floor_ms, NOW_MS - 300000)
+
+    def test_clock_whose_rtc_holds_the_floor_for_certificates_is_unknown_after_a_restart(self):
+        """An RTC outlives a restart, and the floor is days in the past: no row is dated by it."""
+        clock = self.clock()
+        clock.certificate_time()
+        for _ in range(3):
+            self.board.advance(90000)
+            clock = self.clock()  # restarts
+            self.assertEqual((clock.state, clock.utc_ms()), (0, None))
+            clock.certificate_time()
+        self.assertTrue(self.board.utc_ms() >= BUILT_MS + 270000)
+
+        clock.set_utc(NOW_MS, 1)
+        self.board.advance(500)
+        self.assertEqual((self.clock().state, self.clock().utc_ms()), (1, NOW_MS + 500))
+
+    def test_clock_lifted_for_certificates_keeps_its_floor(self):
+        """The mark and the floor share their file."""
+        Copies(self.folder, "clock_floor").save({"utc_ms": NOW_MS, "state": 2})
+        self.clock().certificate_time()
+
+        self.assertEqual((self.clock().floor_ms, self.board.utc_ms()), (NOW_MS, NOW_MS))
+        self.assertEqual(self.clock().state, 0)
+
+    def test_clock_that_is_not_ours_to_set_is_not_marked(self):
+        """On Linux the system's clock is taken once it is right."""
+        self.board.set_utc_ms(BUILT_MS - DAY_MS)
+        self.board.set_utc_ms = lambda ms: None
+        self.clock().certificate_time()
+
+        self.assertIsNone(Copies(self.folder, "clock_floor").load())
+
+    def test_clock_lifted_on_a_flash_that_refuses_is_marked_later(self):
+        """Certificates are judged all the same."""
+        clock = self.clock()
+        with FailingFiles(0, OSError(28)):
+            clock.certificate_time()
+        self.assertEqual(self.board.utc_ms(), BUILT_MS)
+        clock.certificate_time()
+
+        self.assertEqual(self.clock().state, 0)
 
     def test_clock_build_time_stands_against_ntp_that_agrees(self):
         """No server can say that it is before the firmware was built."""
