@@ -1,8 +1,8 @@
 """Makes what updates a device: the firmware's files in one archive, its hash, its signature.
 
 An update is a ustar archive of `steamlink/` (what device.package_lists has for the board) and
-`update.json`; `boot.py` and `main.py` stay as they were flashed. The same sources give the same
-bytes. RSA-2048, PKCS#1 v1.5 over the SHA-256 of the archive (RFC 8017 8.2): the one signature
+`update.json`; `boot.py` and `main.py` stay as they were flashed. The same sources and the same
+time of making give the same bytes. RSA-2048, PKCS#1 v1.5 over the SHA-256 of the archive (RFC 8017 8.2): the one signature
 that a microcontroller checks with nothing but `pow`.
 """
 
@@ -15,6 +15,7 @@ import re
 import subprocess
 import tarfile
 import tempfile
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -57,9 +58,16 @@ class Update:
 
 
 def make_update(
-    board: str, out_file: Path, *, version: str, compiled: bool | None = None
+    board: str,
+    out_file: Path,
+    *,
+    version: str,
+    compiled: bool | None = None,
+    made: int | None = None,
 ) -> Update:
     """Write the update of a board to `out_file`.
+
+    `made` is when, in UTC seconds; None: now. A device takes none that was made before its own.
 
     `compiled` None: bytecode (.mpy) for microcontrollers, sources for a Raspberry Pi.
     FirmwareFault where the board is unknown, a file does not compile or all is too large.
@@ -70,7 +78,8 @@ def make_update(
         raise FirmwareFault(f"version {version!r}: letters, digits, . + _ -; at most 32")
     if compiled is None:
         compiled = board not in _INTERPRETED
-    about = {"v": 1, "board": board, "version": version}
+    made = int(time.time()) if made is None else made
+    about = {"v": 1, "board": board, "version": version, "made": made}
     members = {"update.json": json.dumps(about, sort_keys=True).encode() + b"\n"}
     for inside, source in files(board):
         name = f"{_PACKAGE}/{inside}"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from device.steamlink.session import VERSION
 from steam.firmware import SOURCES, FirmwareFault, make_update
 from steam.mpremote import BAUD, COPY_WITHIN_S, DOWNLOADS, FlashFault, Mpremote
 
@@ -161,12 +162,13 @@ def firmware_files(board: str, *, compiled: bool) -> Iterator[dict[str, Path]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
-            made = make_update(board, folder / "update.tar", version="0", compiled=compiled)
+            made = make_update(board, folder / "update.tar", version=VERSION, compiled=compiled)
         except FirmwareFault as error:
             raise FlashFault(str(error)) from None
         with tarfile.open(made.path) as archive:
             archive.extractall(folder, filter="data")
         package = sorted((folder / "steamlink").rglob("*.*"))
+        package.append(folder / "update.json")  # when it was made: no older update is taken
         files = {f"{_LIBRARY}/{path.relative_to(folder).as_posix()}": path for path in package}
         yield files | {path.name: path for path in starters}
 

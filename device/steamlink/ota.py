@@ -68,7 +68,9 @@ async def update(
     staged = False
     try:
         await _fetch(args["url"], size, digest, slots.place(folder, name), progress, tls)
-        _check_board(slots.place(folder, name), board.name)
+        about = _about(slots.place(folder, name))
+        _check_board(about, board.name)
+        _check_age(about, _made_of_running(folder))
         board.sync()
         slots.stage(folder, name)
         staged = True
@@ -109,18 +111,42 @@ async def _fetch(
         unpacker.close()
 
 
-def _check_board(folder: str, board: str) -> None:
-    """ValueError unless the update says that it is for this kind of board."""
+def _about(folder: str) -> dict:
+    """What firmware says of itself; nothing where it says nothing."""
     try:
         with open(folder + "/" + _ABOUT) as file:
             about = json.load(file)
-        made_for = about["board"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ValueError(
-            "ota: the update does not say for which board ({})".format(_ABOUT)
-        ) from None
+    except (OSError, ValueError):
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
+def _check_board(about: dict, board: str) -> None:
+    """ValueError unless the update says that it is for this kind of board."""
+    made_for = about.get("board")
+    if made_for is None:
+        raise ValueError("ota: the update does not say for which board ({})".format(_ABOUT))
     if made_for != board:
         raise ValueError("ota: the update is for {}; this is {}".format(made_for, board))
+
+
+def _check_age(about: dict, running: "int | None") -> None:
+    """ValueError for an update made before what runs: old ones are signed too, faults and all."""
+    made = about.get("made")
+    if running is not None and (not isinstance(made, int) or made < running):
+        raise ValueError(
+            "ota: the update was made before the firmware that runs ({} < {}): make it anew; by "
+            "USB any goes".format(made, running)
+        )
+
+
+def _made_of_running(folder: str) -> "int | None":
+    """When the running firmware was made (UTC seconds), where that is known."""
+    name = slots.running(folder)
+    # Where it lies flat, beside the package.
+    place = slots.place(folder, name) if name else __file__.rsplit("/", 2)[0]
+    made = _about(place).get("made")
+    return made if isinstance(made, int) else None
 
 
 async def _empty(folder: str, name: str) -> None:

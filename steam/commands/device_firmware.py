@@ -22,19 +22,31 @@ def make(
         Path | None, typer.Option("--out", help="Where it goes, not BOARD-VERSION.tar.")
     ] = None,
     version: Annotated[str, typer.Option(help="Another name than the firmware's own.")] = "",
+    made: Annotated[
+        int | None,
+        typer.Option(
+            min=0, envvar="SOURCE_DATE_EPOCH", help="When it was made, UTC seconds; now by default."
+        ),
+    ] = None,
     source: Annotated[
         bool, typer.Option("--source", help="Sources, where the default is bytecode.")
     ] = False,
 ) -> None:
-    """Pack a board's firmware into an update; the same sources give the same bytes."""
+    """Pack a board's firmware into an update.
+
+    The same sources and the same --made give the same bytes. A device takes no update that was
+    made before the firmware that it runs.
+    """
     from device.steamlink.session import VERSION
     from steam.firmware import make_update
 
     version = version or VERSION
     path = out_file or Path(f"{board}-{version}.tar")
     with _told():
-        made = make_update(board, path, version=version, compiled=False if source else None)
-    out.print(f"wrote {made.path}: {made.size} bytes, SHA-256 {made.sha256}", markup=False)
+        update = make_update(
+            board, path, version=version, compiled=False if source else None, made=made
+        )
+    out.print(f"wrote {update.path}: {update.size} bytes, SHA-256 {update.sha256}", markup=False)
 
 
 @app.command()

@@ -187,8 +187,8 @@ def test_update_signed_with_another_key_is_refused_by_a_device(tmp_path, site, k
 
 def test_update_of_the_same_sources_has_the_same_bytes(tmp_path):
     """Who makes it, where and when does not show."""
-    first = firmware.make_update("esp32", tmp_path / "1.tar", version="1")
-    second = firmware.make_update("esp32", tmp_path / "2.tar", version="1")
+    first = firmware.make_update("esp32", tmp_path / "1.tar", version="1", made=1795000000)
+    second = firmware.make_update("esp32", tmp_path / "2.tar", version="1", made=1795000000)
 
     assert first.path.read_bytes() == second.path.read_bytes()
     assert first.sha256 == second.sha256 == hashlib.sha256(first.path.read_bytes()).hexdigest()
@@ -198,12 +198,12 @@ def test_update_of_the_same_sources_has_the_same_bytes(tmp_path):
 @pytest.mark.parametrize("board", sorted(firmware.BOARDS))
 def test_update_of_a_board_holds_its_files_and_says_for_whom(tmp_path, board):
     """The files of the board's list, in a fixed order, and update.json."""
-    made = firmware.make_update(board, tmp_path / "u.tar", version="1", compiled=False)
+    made = firmware.make_update(board, tmp_path / "u.tar", version="1", compiled=False, made=7)
     with tarfile.open(made.path) as archive:
         names = archive.getnames()
         about = json.load(archive.extractfile("update.json"))
 
-    assert about == {"v": 1, "board": board, "version": "1"}
+    assert about == {"v": 1, "board": board, "version": "1", "made": 7}
     assert names == sorted(names)
     listed = {f"steamlink/{name}" for name, _ in package_lists.files(board)}
     assert set(names) == {"update.json", *listed}

@@ -5,11 +5,13 @@ import os
 import pty
 import re
 import threading
+import time
 
 import pytest
 import serial
 from typer.testing import CliRunner
 
+from device.steamlink.session import VERSION
 from steam import flashing, mpremote
 from steam.commands.device import app
 from steam.flashing import Probe, check_fit, first_line
@@ -82,6 +84,9 @@ def test_flash_puts_running_firmware_on_a_bare_board(board, sources, run):
     assert "its own network, while it has none: steam-4142, password 31324142" in told
     found = files(board.folder)
     assert {"boot.py", "main.py", "config.json", "lib/steamlink/app.mpy"} <= found
+    about = json.loads((board.folder / "lib" / "update.json").read_text())
+    assert abs(about["made"] - time.time()) < 600
+    assert about["version"] == VERSION
     assert not any(name.startswith("lib") and name.endswith(".py") for name in found)
     assert json.loads((board.folder / "config.json").read_text()) == CONFIG
     wait_until(lambda: "boots.a" in files(board.folder) or "boots.b" in files(board.folder), "boot")

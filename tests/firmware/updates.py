@@ -75,9 +75,9 @@ def archive(*entries: bytes) -> bytes:
     return b"".join(entries) + bytes(2 * _BLOCK)
 
 
-def update(version: str, board: str = "fake", more: bytes = b"") -> bytes:
+def update(version: str, board: str = "fake", more: bytes = b"", made: object = 7) -> bytes:
     """An update whose firmware says its version."""
-    about = json.dumps({"v": 1, "board": board, "version": version}).encode()
+    about = json.dumps({"v": 1, "board": board, "version": version, "made": made}).encode()
     return archive(
         entry("steamlink/__init__.py"),
         entry("steamlink/app.py", f"VERSION = {version!r}\n".encode() * 300),

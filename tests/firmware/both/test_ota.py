@@ -187,6 +187,29 @@ class TestOta(unittest.TestCase):
             self.content = updates.archive(updates.entry("update.json", about))
             self.assert_refused(ValueError, "for which board")
 
+    def test_ota_made_before_what_runs_is_refused(self):
+        """An old update is signed as well, with all the faults that were mended since."""
+        self.content = updates.update("2", made=1795000000)
+        self.update()
+        self.boot()
+        slots.confirm(self.folder)
+        for made in (1794999999, 0, None, "1795000001"):
+            self.content = updates.update("1", made=made)
+            self.assert_refused(ValueError, "made before the firmware that runs")
+        for made in (1795000000, 1795000001):
+            self.content = updates.update("3", made=made)
+            self.update()
+            self.boot()
+            slots.confirm(self.folder)
+
+    def test_ota_over_firmware_that_does_not_say_when_it_was_made_is_taken(self):
+        """As it was flashed before updates said it."""
+        for version in ("2", "3"):
+            self.content = updates.update(version, made=None)
+            self.update()
+            self.boot()
+            slots.confirm(self.folder)
+
     def test_ota_without_room_is_refused(self):
         """The store keeps its reserve, and half an update is not begun."""
         self.board.flash = len(self.content) + 1000
