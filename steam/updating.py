@@ -4,7 +4,7 @@ import hashlib
 import json
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -76,17 +76,24 @@ def update(
     told: Callable[[str], None],
     *,
     within_s: float,
+    force: bool = False,
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> str:
     """Have a device take an update; returns the version that it answers with after its restart.
 
-    Raises DeviceFault where it refuses, does not come back, or comes back with the old one.
+    Raises DeviceFault where it refuses, does not come back, or comes back with the old one; and
+    where it runs that version already, unless `force`: a version must tell old from new.
     """
     before = commander.do("identify")
     board = before.get("board")
     if board != offer.board:
         raise DeviceFault(f"{commander.device} is a {board}; the update is for a {offer.board}")
+    if before.get("fw") == offer.version and not force:
+        raise DeviceFault(
+            f"{commander.device} runs {offer.version} already: give the update another --version "
+            "when you make it, or --force"
+        )
     known = _lines(commander)
     args = {name: getattr(offer, name) for name in ("url", "size", "sha256", "sig")}
     commander.do("ota", args)
@@ -97,7 +104,10 @@ def update(
         try:
             now = commander.do("identify")
             if now.get("boot") != before.get("boot"):
-                return _judged(commander, offer, str(now.get("fw")))
+                version = _judged(commander, offer, before, now)
+                if now.get("trial") is not True:
+                    return version
+                continue  # it confirms itself in a moment
             news = [line for line in _lines(commander) if line not in known]
         except NoAnswer:
             continue  # It is not connected while it fetches.
@@ -111,12 +121,18 @@ def update(
     )
 
 
-def _judged(commander: Commander, offer: Offer, version: str) -> str:
+def _judged(
+    commander: Commander, offer: Offer, before: Mapping[str, Any], now: Mapping[str, Any]
+) -> str:
+    """The version that a restarted device answers with; DeviceFault where it is not the update."""
+    name, version, slot = commander.device, str(now.get("fw")), now.get("slot")
+    why = f"the update did not start; `steam device command {name} log` tells why"
     if version != offer.version:
         raise DeviceFault(
-            f"{commander.device} restarted and answers with {version}, not {offer.version}: the "
-            f"update did not start; `steam device command {commander.device} log` tells why"
+            f"{name} restarted and answers with {version}, not {offer.version}: {why}"
         )
+    if slot is not None and slot == before.get("slot"):
+        raise DeviceFault(f"{name} restarted with the firmware that it had: {why}")
     return version
 
 

@@ -46,6 +46,9 @@ def update(
     wait: Annotated[
         float, typer.Option(min=10, max=3600, help="Seconds until it must be back.")
     ] = 300,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where it runs a firmware of that version.")
+    ] = False,
     config: ConfigOption = Path("steam.yaml"),
 ) -> None:
     """Have a device fetch signed firmware, start it on trial, and answer with it.
@@ -59,7 +62,7 @@ def update(
     offer = offer_of(file, url, key)
     out.print(f"{offer.version} for {offer.board}, {offer.size} bytes, signed", markup=False)
     version = update_device(
-        commander, offer, lambda text: out.print(text, markup=False), within_s=wait
+        commander, offer, lambda text: out.print(text, markup=False), within_s=wait, force=force
     )
     out.print(f"{device} runs {visible(version)}", markup=False)
 

@@ -149,11 +149,11 @@ class Scripted:
         return answer if op == "identify" else {"lines": answer}
 
 
-OLD = {"board": "esp32", "boot": 4, "fw": "1"}
-NEW = {"board": "esp32", "boot": 5, "fw": "2"}
+OLD = {"board": "esp32", "boot": 4, "fw": "1", "slot": "a", "trial": False}
+NEW = {"board": "esp32", "boot": 5, "fw": "2", "slot": "b", "trial": False}
 
 
-def updated(device):
+def updated(device, **how):
     now = iter(range(0, 10_000, 10))
     return update(
         device,
@@ -162,6 +162,7 @@ def updated(device):
         within_s=60,
         sleep=lambda _s: None,
         monotonic=lambda: next(now),
+        **how,
     )
 
 
@@ -171,6 +172,35 @@ def test_update_ends_when_the_device_answers_with_the_new_version():
 
     assert updated(device) == "2"
     assert sorted(device.offered) == ["sha256", "sig", "size", "url"]
+
+
+def test_update_on_trial_is_waited_for():
+    """It is kept only once the device has confirmed it."""
+    device = Scripted([OLD, NEW | {"trial": True}, NEW | {"trial": True}, NEW])
+
+    assert updated(device) == "2"
+    with pytest.raises(DeviceFault, match="did not come back within 60 s"):
+        updated(Scripted([OLD, NEW | {"trial": True}]))
+
+
+def test_update_from_firmware_that_does_not_tell_its_slot_is_judged_by_its_version():
+    """As the firmware before this one."""
+    old = {"board": "esp32", "boot": 4, "fw": "1"}
+
+    assert updated(Scripted([old, NEW])) == "2"
+
+
+def test_update_to_the_version_that_runs_is_refused_unless_forced():
+    """Nobody could tell the one from the other afterwards; the slot does, where it must be."""
+    same = OLD | {"fw": "2"}
+    device = Scripted([same, NEW])
+    with pytest.raises(DeviceFault, match=r"runs 2 already: .* --version .* --force"):
+        updated(device)
+    assert device.offered is None
+
+    assert updated(Scripted([same, NEW]), force=True) == "2"
+    with pytest.raises(DeviceFault, match="restarted with the firmware that it had"):
+        updated(Scripted([same, same | {"boot": 8}]), force=True)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +236,11 @@ def test_firmware_commands_make_a_key_an_update_and_its_signature(tmp_path, monk
     """What they write and print fits together, and the key is its owner's alone."""
     monkeypatch.chdir(tmp_path)
     told = run("firmware", "key", "key.pem")
+    run("firmware", "make", "unix", "--version", "9", "--out", "u.tar", "--made", "1795000000")
+    first = (tmp_path / "u.tar").read_bytes()
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1795000000")
     run("firmware", "make", "unix", "--version", "9", "--out", "u.tar")
+    assert (tmp_path / "u.tar").read_bytes() == first
     signature = run("firmware", "sign", "u.tar", "--key", "key.pem").strip()
 
     rsa.check(
