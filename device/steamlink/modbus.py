@@ -55,14 +55,23 @@ def crc16(data):
 
 
 def master(bus, framing, timeout_ms=300, retries=1):
-    """The one master of a bus, shared by all sensors on it; framing "rtu" or "tcp"."""
-    for known, its_master in _MASTERS:
-        if known is bus:
-            return its_master
+    """The one master of a bus, shared by all sensors on it; framing "rtu" or "tcp".
+
+    ValueError for a sensor that wants it otherwise than those before it.
+    """
     if framing not in ("rtu", "tcp"):
         raise ValueError("framing {!r}: rtu or tcp".format(framing))
+    wanted = framing, timeout_ms, retries
+    for known, its_master, has in _MASTERS:
+        if known is bus:
+            if has != wanted:
+                raise ValueError(
+                    "framing, answer_ms, retries: {} {} {}; the bus has {} {} {} from a sensor "
+                    "before".format(*(wanted + has))
+                )
+            return its_master
     made = (Rtu if framing == "rtu" else Tcp)(bus, timeout_ms, retries)
-    _MASTERS.append((bus, made))
+    _MASTERS.append((bus, made, wanted))
     return made
 
 

@@ -329,6 +329,15 @@ class TestModbus(unittest.TestCase):
         with self.assertRaises(ValueError):
             modbus.master(Line(None), "ascii")
 
+    def test_modbus_master_wanted_otherwise_by_a_second_sensor_is_refused(self):
+        """One line has one framing, time-out and number of retries; it is said, not passed over."""
+        bus = Line(None)
+        first = modbus.master(bus, "rtu", 300, 1)
+        for wanted in (("tcp", 300, 1), ("rtu", 900, 1), ("rtu", 300, 0), ("ascii", 300, 1)):
+            with self.assertRaises(ValueError):
+                modbus.master(bus, *wanted)
+        self.assertIs(modbus.master(bus, "rtu", 300, 1), first)
+
     def test_modbus_knows_no_code_that_writes(self):
         """Four function codes, all of them read; there is no other way to make a question."""
         self.assertEqual(sorted(modbus.TABLES.values()), [1, 2, 3, 4])

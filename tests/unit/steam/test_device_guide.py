@@ -8,11 +8,13 @@ import msgspec
 import pytest
 import typer
 
-from device.steamlink import config, schema
+from device.steamlink import config, schema, sensors
+from device.steamlink.hal import fake
 from steam.commands.device import app
 from steam.settings import load_settings
 
 GUIDE = Path(__file__).resolve().parents[3] / "docs" / "guides" / "device.md"
+MAPS = GUIDE.parents[2] / "device" / "steamlink" / "maps"
 TEXT = GUIDE.read_text(encoding="utf-8")
 BLOCKS = "\n".join(re.findall(r"^```bash\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL))
 TYPED = sorted({*re.findall(r"^steam (device .*)$", BLOCKS, re.MULTILINE)})
@@ -52,6 +54,21 @@ def test_change_of_the_guide_is_one_that_the_firmware_takes():
     values["sampling"].update(change["sampling"])
 
     assert schema.validate(values) == []
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in MAPS.glob("*.json")))
+def test_copied_map_reaches_the_board_in_its_configuration(name, tmp_path):
+    """As wiring.md says: the whole map as `map` is within the schema, and the driver takes it."""
+    content = msgspec.json.decode((MAPS / f"{name}.json").read_bytes())
+    values = config.filled({"site": "s", "device": "d"})
+    values["mqtt"]["host"] = "b"
+    values["buses"] = {"rs485": {"kind": "uart", "id": 1, "tx": 17, "rx": 16}}
+    values["sensors"] = [{"kind": "modbus", "bus": "rs485", "map": content}]
+
+    assert config.checked(values)
+    drivers, faults = sensors.make_all(values, fake.Board(str(tmp_path)))
+    assert faults == []
+    assert len(drivers[0].metrics()) == len(content["points"])
 
 
 def test_web_server_of_the_guide_serves_a_folder_of_updates_alone():
