@@ -52,17 +52,22 @@ def make(
 @app.command()
 @command
 def key(path: KeyFile) -> None:
-    """Make the key pair that signs updates; shows its modulus, which devices are given.
+    """Make the key pair that signs updates; its public half, the modulus, lies beside as FILE.pub.
 
-    Whoever has the file can put firmware on every device: keep it off the servers.
+    Devices and servers need the public half only. Whoever has the other can put firmware on
+    every device: keep it off the servers.
     """
     from steam.firmware import new_key
 
+    public = path.with_name(f"{path.name}.pub")
+    if public.exists():
+        raise DeviceFault(f"{public} exists; devices may trust that key: keep it")
     with _told():
         modulus = new_key(path)
-    out.print(f"wrote {path}, for your eyes alone. Name it in steam.yaml:", markup=False)
-    out.print(f"  devices: {{ota_key_file: {path}}}", markup=False, highlight=False)
-    out.print("or, where the key is not to lie, a file with its modulus:")
+    public.write_text(f"{modulus}\n", encoding="ascii")
+    out.print(f"wrote {path}, for your eyes alone: keep it off the servers", markup=False)
+    out.print(f"wrote {public}, its public modulus: copy that beside steam.yaml and name it there:")
+    out.print(f"  devices: {{ota_key_file: {public.name}}}", markup=False, highlight=False)
     typer.echo(modulus)
 
 

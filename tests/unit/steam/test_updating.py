@@ -249,6 +249,8 @@ def test_firmware_commands_make_a_key_an_update_and_its_signature(tmp_path, monk
         modulus(tmp_path / "key.pem"),
     )
     assert modulus(tmp_path / "key.pem") in told
+    assert "ota_key_file: key.pem.pub" in told
+    assert (tmp_path / "key.pem.pub").read_text().strip() == modulus(tmp_path / "key.pem")
     assert (tmp_path / "key.pem").stat().st_mode & 0o077 == 0
 
 
@@ -256,6 +258,9 @@ def test_firmware_faults_end_with_exit_code_1(tmp_path, monkeypatch):
     """An unknown board, a key that is there, a key that is none."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there").write_text("mine")
+    (tmp_path / "half.pub").write_text("mine")
+    run("firmware", "key", "half", expect=1)
+    assert not (tmp_path / "half").exists()
 
     run("firmware", "make", "toaster", expect=1)
     run("firmware", "key", "there", expect=1)
