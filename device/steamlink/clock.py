@@ -84,14 +84,20 @@ class Clock:
         """UTC ms before which it cannot be now."""
         return self._floor_ms
 
+    def is_possible(self, utc_ms: int) -> bool:
+        """Whether it can be now: since the firmware was built and before 2100; else it is counted."""
+        if isinstance(utc_ms, int) and self._built_ms <= utc_ms < _LAST_MS:
+            return True
+        self.refused += 1
+        return False
+
     def set_utc(self, utc_ms: int, state: int) -> bool:
         """Take a time from a command (state 1) or NTP (2); False if it is refused.
 
         Refused and counted: before the floor or after 2099. Refused: a command within a day
         of NTP.
         """
-        if not isinstance(utc_ms, int) or not self._built_ms <= utc_ms < _LAST_MS:
-            self.refused += 1
+        if not self.is_possible(utc_ms):
             return False
         if utc_ms < self._floor_ms and not self._is_repeated(utc_ms):
             self.refused += 1

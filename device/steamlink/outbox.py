@@ -300,7 +300,7 @@ class Outbox:
     # -- times
 
     def set_anchor(self, boot: int, offset_ms: int, estimated: bool = False, ts: int = 1) -> None:
-        """Say that utc = up + `offset_ms` in a boot; the first one of a boot counts for ever.
+        """Say that utc = up + `offset_ms` in a boot; what has dated a message counts for ever.
 
         `ts` is the clock state that its messages then tell.
         """
@@ -335,6 +335,8 @@ class Outbox:
             entry.payload = dating.date(entry.kind, entry.payload, *anchor)
         except ValueError:
             return False
+        if entry.boot == self.boot:
+            self._times.used = True
         entry.dated = True
         return True
 

@@ -11,6 +11,8 @@ _PORT = const(123)
 _PACKET_BYTES = const(48)
 _POLL_S = 0.005
 _READY_S = const(1)
+_AGAIN_S = const(4)
+_AGREE_MS = const(10000)
 _BUSY = (11, 35, 115)  # EAGAIN (Linux, lwIP; BSD), EINPROGRESS
 _REQUEST = const(0x23)  # version 4, mode 3: client
 _SERVER = const(4)
@@ -69,7 +71,7 @@ async def keep_time(  # noqa: PLR0913 - what a loop for ever depends on
     log: object = None,
     sleep: object = asyncio.sleep,
 ) -> None:
-    """Set `clock` from the first of `hosts` that answers, at once and then every 6 h, for ever.
+    """Set `clock` from the first of `hosts` that do not stand alone, at once, then every 6 h.
 
     Nobody is asked while `ready()` is false, as a network is that is down; `resolve` is `query`'s.
     `on_time()` is called after each success; `random()` in [0, 1) spreads the devices; `log`
@@ -77,12 +79,14 @@ async def keep_time(  # noqa: PLR0913 - what a loop for ever depends on
     """
     retry_ms = _FIRST_RETRY_MS
     quiet = {}
+
+    def ask(host: str) -> object:
+        return query(host, timeout_ms, clock, resolve)
+
     while True:
         while ready is not None and not ready():
             await sleep(_READY_S)
-        if await _round(
-            clock, hosts, quiet, lambda host: query(host, timeout_ms, clock, resolve), log
-        ):
+        if await _round(clock, hosts, quiet, ask, log, sleep):
             if on_time is not None:
                 on_time()
             retry_ms = _FIRST_RETRY_MS
@@ -95,24 +99,69 @@ async def keep_time(  # noqa: PLR0913 - what a loop for ever depends on
         await _rest(clock, wait_ms, sleep)
 
 
-async def _round(clock: object, hosts: list, quiet: dict, ask: object, log: object) -> bool:
-    """Ask one host after the other until one gives a time that the clock takes."""
+async def _round(
+    clock: object, hosts: list, quiet: dict, ask: object, log: object, sleep: object
+) -> bool:
+    """Ask one host after the other until the clock takes a time that is not one host's word alone.
+
+    It agrees with the clock, or with what another host says; where nobody else answers, with
+    what the same host says some seconds later.
+    """
+    said = []
+    answered = None
     for host in hosts:
-        if clock.up_ms() < quiet.get(host, 0):
+        offset_ms = await _offset(clock, host, quiet, ask, log)
+        if offset_ms is None:
             continue
-        try:
-            utc_ms = await ask(host)
-            if clock.set_utc(utc_ms, contract.CLOCK_SYNCHRONISED):
-                return True
-            text = "ntp {}: {} cannot be, not taken".format(host, utc_ms)
-        except KissOfDeath as refusal:
-            quiet[host] = clock.up_ms() + _DAY_MS
-            text = str(refusal)
-        except (OSError, ValueError) as fault:
-            text = str(fault)
-        if log is not None:
-            log.note(text)
+        if (_agrees(offset_ms, said) or _agrees(offset_ms, [clock.offset_ms])) and _take(
+            clock, host, offset_ms, log
+        ):
+            return True
+        said.append(offset_ms)
+        answered = host
+    if len(said) == 1:
+        await sleep(_AGAIN_S)
+        offset_ms = await _offset(clock, answered, quiet, ask, log)
+        if offset_ms is not None and _agrees(offset_ms, said):
+            return _take(clock, answered, offset_ms, log)
+    if said:
+        _note(log, "ntp: {} answers, none agrees with another or the clock".format(len(said)))
     return False
+
+
+async def _offset(clock: object, host: str, quiet: dict, ask: object, log: object) -> "int | None":
+    """What a host says that UTC is ahead of the uptime; None where it says nothing possible."""
+    if clock.up_ms() < quiet.get(host, 0):
+        return None
+    try:
+        utc_ms = await ask(host)
+        if clock.is_possible(utc_ms):
+            return utc_ms - clock.up_ms()
+        text = "ntp {}: {} cannot be, not taken".format(host, utc_ms)
+    except KissOfDeath as refusal:
+        quiet[host] = clock.up_ms() + _DAY_MS
+        text = str(refusal)
+    except (OSError, ValueError) as fault:
+        text = str(fault)
+    _note(log, text)
+    return None
+
+
+def _agrees(offset_ms: int, others: list) -> bool:
+    return any(other is not None and abs(offset_ms - other) <= _AGREE_MS for other in others)
+
+
+def _take(clock: object, host: str, offset_ms: int, log: object) -> bool:
+    utc_ms = clock.up_ms() + offset_ms
+    if clock.set_utc(utc_ms, contract.CLOCK_SYNCHRONISED):
+        return True
+    _note(log, "ntp {}: {} cannot be, not taken".format(host, utc_ms))
+    return False
+
+
+def _note(log: object, text: str) -> None:
+    if log is not None:
+        log.note(text)
 
 
 async def _rest(clock: object, wait_ms: int, sleep: object) -> None:

@@ -13,6 +13,7 @@ class Times:
     def __init__(self, path: str, boot: int, most: int, *logs) -> None:
         self.anchors = Anchors(path)
         self.waiting = False  # a message of this boot was put before its time was known
+        self.used = False  # a message of this boot has got its time from its anchor
         self._boot = boot
         self._most = most
         self._logs = logs
@@ -20,11 +21,14 @@ class Times:
         self._stuck = False  # nothing can be estimated before something new is known
 
     def set(self, boot: int, offset_ms: int, ts: int, estimated: bool) -> None:
-        """Take the anchor of a boot, unless it has one."""
+        """Take the anchor of a boot, unless it has one; this boot's may change until it is used."""
         saved = self.anchors.saved
+        if boot == self._boot and not self.used:
+            self.anchors.keep(lambda other: other != boot)
         if not self.anchors.put(boot, offset_ms, ts, estimated):
             return
         self._stuck = False
+        self._next_start = None
         if boot == self._boot and not self.waiting:
             # Nothing in flash needs it, and every later message has its time.
             self.anchors.saved = saved

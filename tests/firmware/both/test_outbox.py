@@ -607,15 +607,34 @@ class TestOutboxTimes(OutboxCase):
             identity = entry.boot, entry.seq
             self.assertEqual(early.get(identity, entry.payload), entry.payload)
 
-    def test_outbox_second_anchor_of_a_boot_is_ignored(self):
-        """The first one counts for ever."""
+    def test_outbox_anchor_that_has_dated_a_message_counts_for_ever(self):
+        """The same message never goes out with two times."""
         device = self.device
         device.wait(10)
         device.data()
+        device.data()
         device.box.flush()
         device.sync(START)
+        first = device.box.next_backlog()
         device.box.set_anchor(1, START + 5000)
-        self.assertEqual([utc(entry) for entry in device.sent()], [START + 10000])
+        device.box.give_back([first])
+        self.assertEqual([utc(entry) for entry in device.sent()], [START + 10000] * 2)
+
+    def test_outbox_anchor_that_has_dated_nothing_gives_way_to_a_better_one(self):
+        """One lie of NTP, put right before anything was sent, also over a restart."""
+        for restarts in (False, True):
+            self.tearDown()
+            self.setUp()
+            device = self.device
+            device.wait(10)
+            device.data()
+            device.box.flush()
+            device.sync(START + 2000000000000)
+            device.box.set_anchor(device.boot, START)
+            if restarts:
+                device.start()
+                device.sync(START + 60000)
+            self.assertEqual([utc(entry) for entry in device.sent()], [START + 10000])
 
     def test_outbox_learns_the_start_from_a_dated_message(self):
         """A boot whose rows have a time dates those that it made before."""

@@ -250,12 +250,12 @@ class TestKeepTime(unittest.TestCase):
         return servers
 
     def test_sntp_keep_time_sets_the_clock_at_once_and_again_after_six_hours(self):
-        """State 2, and the board's RTC with it."""
-        self.keep([packet], 361)
+        """State 2, and the board's RTC with it; each time a step is told twice before it is taken."""
+        self.keep([packet], 363)
 
         self.assertEqual((self.clock.state, len(self.times)), (2, 2))
         self.assertTrue(NOW_MS <= self.board.utc_ms() < NOW_MS + 1000)
-        self.assertEqual(sum(self.waits[:360]), 21600)
+        self.assertEqual((self.waits[0], sum(self.waits[1:361]), self.waits[361]), (4, 21600, 4))
 
     def test_sntp_keep_time_asks_the_next_server_when_one_fails_or_lies(self):
         """Silence, a refusal, the far past and the far future are passed over."""
@@ -267,12 +267,47 @@ class TestKeepTime(unittest.TestCase):
                 lambda question: packet(question, 4102444800000),
                 packet,
             ],
-            1,
+            2,
         )
 
-        self.assertEqual([len(server.questions) for server in servers], [1, 1, 1, 1, 1])
+        self.assertEqual([len(server.questions) for server in servers], [1, 1, 1, 1, 2])
         self.assertEqual((self.clock.state, self.clock.refused, len(self.times)), (2, 2, 1))
         self.assertEqual(len(self.log.lines()), 4)
+
+    def test_sntp_keep_time_takes_no_host_s_word_alone(self):
+        """One answer of 2096 would date all that waits for its time, for ever."""
+        lie = NOW_MS + 2000000000000
+        answers = [lie, NOW_MS]
+        self.keep([lambda question: packet(question, answers.pop(0) if answers else NOW_MS)], 3)
+        self.assertEqual(self.times, [])
+        self.assertEqual(self.waits, [4, 15, 4])
+
+        self.waits = []
+        servers = self.keep([lambda question: packet(question, lie), packet, packet], 1)
+        self.assertTrue(NOW_MS <= self.times[0] < NOW_MS + 60000)
+        self.assertEqual([len(server.questions) for server in servers], [1, 1, 1])
+
+    def test_sntp_keep_time_between_two_that_contradict_each_other_takes_neither(self):
+        """Until the clock has a time from elsewhere: then who agrees with it is believed."""
+        lie = NOW_MS + 2000000000000
+        scripts = [lambda question: packet(question, lie), packet]
+        self.keep(scripts, 1)
+        self.assertEqual((self.clock.state, self.waits), (0, [15]))
+        self.assertIn("none agrees", self.log.lines()[-1])
+
+        self.clock.set_utc(NOW_MS + 3000, 1)
+        self.waits = []
+        self.keep(scripts, 1)
+        self.assertEqual(self.clock.state, 2)
+        self.assertTrue(NOW_MS <= self.times[-1] < NOW_MS + 1000)
+
+    def test_sntp_keep_time_that_agrees_with_the_clock_is_taken_at_once(self):
+        """An RTC or a command and one server are two."""
+        self.clock.set_utc(NOW_MS + 5000, 1)
+        servers = self.keep([packet], 1)
+
+        self.assertEqual((self.clock.state, self.waits), (2, [60]))
+        self.assertEqual(len(servers[0].questions), 1)
 
     def test_sntp_keep_time_leaves_a_server_alone_that_said_so(self):
         """For a day; the others are asked meanwhile."""
@@ -328,14 +363,14 @@ class TestKeepTime(unittest.TestCase):
 
     def test_sntp_keep_time_that_steps_back_never_turns_uptime_back(self):
         """Rows are ordered by uptime; a step only moves UTC."""
-        answers = [NOW_MS + 5000000, NOW_MS]
+        answers = [NOW_MS + 5000000, NOW_MS + 5000000]
         up_ms = []
 
         def script(question):
             up_ms.append(self.clock.up_ms())
             return packet(question, answers.pop(0) if answers else NOW_MS)
 
-        self.keep([script], 361)
+        self.keep([script], 363)
 
         self.assertTrue(self.times[1] < self.times[0])
         self.assertTrue(up_ms[1] >= up_ms[0])
