@@ -10,7 +10,6 @@ from .clock import Clock
 from .config_store import Config
 from .constant import const
 from .diag import Counters
-from .gathering import Gathering
 from .logring import LogRing
 from .outbox import Outbox
 from .renewal import Renewal
@@ -36,11 +35,9 @@ class App:
         self.board = board
         self.random = random
         self.link = None
-        self.sampler = None
-        self.gathering = None
+        self.measuring = None
         self.commands = None
         self.supervisor = None
-        self._urgent = False
         self._restarting = False
         self._settled = False
 
@@ -78,7 +75,9 @@ class App:
         )
         self._tell_start(cause, values)
         if not self.safe:
-            self._open_sampling(values)
+            from .measuring import open_sensors
+
+            self.measuring = open_sensors(self, values)
         self._open_link(values)
         if hasattr(board.network, "country"):  # which channels the radio may use
             board.network.country(values["wifi"]["country"])
@@ -89,8 +88,9 @@ class App:
     async def run(self) -> None:
         """Sample, send, answer, until a restart."""
         tasks = self.supervisor
-        if self.sampler is not None:
-            tasks.spawn("sampling", self._sample, 3 * self.sampler.period_ms + 10000)
+        if self.measuring is not None:
+            period_ms = self.measuring.sampler.period_ms
+            tasks.spawn("sampling", self.measuring.run, 3 * period_ms + 10000)
         if self.link is not None:
             tasks.spawn("link", self.link.run, 120000)
             tasks.spawn("clock", self._keep_time, 0)
@@ -146,38 +146,6 @@ class App:
         self.session.event("reset", details)
         self.renewal.tell_taken_back()
 
-    def _open_sampling(self, values) -> None:
-        from . import sensors
-        from .sampler import Sampler
-
-        drivers, faults = sensors.make_all(values, self.board)
-        for fault in faults:
-            self.log.note(fault)
-            self.counters.add("sensors_refused")
-            self.session.event("config", {"fault": fault[:200]})
-        if not drivers:
-            return
-        sampling = values["sampling"]
-        self.sampler = Sampler(
-            drivers,
-            self.clock,
-            period_ms=sampling["period_ms"],
-            on_row=self._take_row,
-            limits=values["limits"],
-            on_edge=self._take_edge,
-            on_fault=self._take_fault,
-            counters=self.counters,
-        )
-        self.gathering = Gathering(
-            self.sampler.names,
-            rows=sampling["rows"],
-            publish_ms=sampling["publish_ms"],
-            heartbeat_ms=sampling["heartbeat_ms"],
-            deadbands=self.sampler.deadbands,
-            hold_ms=1000 * min(values["store"]["spill_s"], values["store"]["commit_s"] // 2),
-        )
-        self.session.describe(self.sampler.metrics)
-
     def _open_link(self, values) -> None:
         if not values["mqtt"]["host"] or not values["site"] or not values["device"]:
             return
@@ -198,52 +166,6 @@ class App:
         link.on_online = self.renewal.online
         link.on_wedged = self._restart_soon
         link.on_distrust = self._tell_distrust
-
-    # -- rows and events
-
-    async def _sample(self, checkin) -> None:
-        self._rows_come = checkin
-        await self.sampler.run()
-
-    def _take_row(self, up_ms: int, values, codes) -> None:
-        self._rows_come.ok()
-        urgent, self._urgent = self._urgent, False
-        self.gathering.add(up_ms, values, codes, urgent)
-        self._put_rows_if_due(up_ms)
-
-    def _put_rows_if_due(self, up_ms: int) -> None:
-        if self.gathering.due(up_ms, self.link is not None and self.link.connected):
-            self._put_rows()
-
-    def _put_rows(self) -> None:
-        if self.gathering is None:
-            return
-        live = self.link is not None and self.link.connected
-        up_ms, rows, quality = self.gathering.take()
-        if not rows:
-            return
-        try:
-            self.session.rows(self.sampler.names, up_ms, rows, quality, live=live)
-        except (ValueError, MemoryError) as fault:
-            self.counters.add("rows_refused", len(rows))
-            self.log.note("rows not kept: {}".format(fault))
-            seq = self.session.give_up()
-            self.session.event("loss", {"from": seq, "to": seq, "count": 1})
-        if live:
-            self.link.wake()
-
-    def _take_edge(self, details) -> None:
-        self._urgent = True
-        self._event("alarm_edge", details)
-
-    def _take_fault(self, details) -> None:
-        self._event("sensor_fault", details)
-
-    def _event(self, event: str, details) -> None:
-        live = self.link is not None and self.link.connected
-        self.session.event(event, details, live=live)
-        if live:
-            self.link.wake()
 
     # -- time
 
@@ -283,8 +205,8 @@ class App:
             await asyncio.sleep(1)
             checkin.ok()
             up_ms = self.clock.up_ms()
-            if self.gathering is not None:
-                self._put_rows_if_due(up_ms)
+            if self.measuring is not None:
+                self.measuring.put_rows_if_due(up_ms)
             self.outbox.tick()
             for boot, first, last, count in self.outbox.take_losses():
                 details = {"boot": boot, "from": first, "to": last, "count": count}
@@ -305,10 +227,8 @@ class App:
 
     def _say_diag(self) -> None:
         counts = self.counters.snapshot()
-        if self.sampler is not None:
-            counts["late_ms"] = max(self.sampler.jitter or [0])
-            counts["rows_unmoved"] = self.gathering.skipped
-            counts["rows_dropped"] = self.gathering.dropped
+        if self.measuring is not None:
+            self.measuring.count(counts)
         counts["flash_faults"] = self.outbox.faults
         counts["flash_damage"] = self.outbox.corrupt
         counts["times_refused"] = self.clock.refused
@@ -407,7 +327,10 @@ class App:
     def keep(self, reason: str) -> None:
         """Write what is only in memory: the last thing before a planned end."""
         kept = False
-        for step in (self._put_rows, self.clock.save_floor, gc.collect, self.outbox.flush):
+        steps = [self.clock.save_floor, gc.collect, self.outbox.flush]
+        if self.measuring is not None:
+            steps.insert(0, self.measuring.put_rows)
+        for step in steps:
             try:
                 kept = step()
             except Exception as fault:  # noqa: BLE001 - each of them is worth trying

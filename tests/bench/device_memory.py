@@ -46,8 +46,7 @@ def hour(device, board, online):
         board.ticks += 10000
         values = [7.93, 51.4, 175.2, 4.13, 4.2, 103.2, 214, 3.4]
         values[row % 8] += row % 10
-        device._rows_come.ok()
-        device._take_row(device.clock.up_ms(), values, {})
+        device.measuring.take_row(device.clock.up_ms(), values, {})
         device.outbox.tick()
         if online:
             send(device)
@@ -67,7 +66,6 @@ def main():
     board = Board(FOLDER)
     device = firmware.App(board)
     device.open()
-    device._rows_come = device.supervisor.watch("sampling", 0)
     running = in_use()
     hours = []
     for number in range(24):

@@ -72,15 +72,6 @@ class Devices:
     def unsent(self):
         return sum(app.outbox.oldest() is not None for app in self.apps)
 
-    def stop_sampling(self):
-        """No row after this one."""
-
-        async def stop():
-            for app in self.apps:
-                app.sampler.period_ms = 10**9
-
-        asyncio.run_coroutine_threadsafe(stop(), self._loop).result(10)
-
     def close(self):
         async def end():
             everything = asyncio.all_tasks() - {asyncio.current_task()}

@@ -47,7 +47,6 @@ class TestApp(unittest.TestCase):
         self.board.cause = cause
         device = firmware.App(self.board, random=lambda: 0.0)
         device.open()
-        device._rows_come = Always()
         return device
 
     def sent(self, device):
@@ -77,7 +76,7 @@ class TestApp(unittest.TestCase):
         device = self.started(config=None)
 
         self.assertEqual(self.offer(device), [False])
-        self.assertTrue(device.link is None and device.sampler is None)
+        self.assertTrue(device.link is None and device.measuring is None)
 
     def test_app_wifi_that_never_let_it_in_opens_the_portal_after_power_on(self):
         """A mistyped password needs no cable: the link rests while the portal is served."""
@@ -115,7 +114,7 @@ class TestApp(unittest.TestCase):
     def test_app_ended_in_order_loses_nothing_and_says_so(self):
         """What was only in memory is in flash after `keep`, and the next boot tells a clean end."""
         device = self.started()
-        device._take_row(1000, [7.5, 51.0], {})
+        device.measuring.take_row(1000, [7.5, 51.0], {})
         device.keep("update")
 
         messages = self.sent(self.started())
@@ -129,8 +128,8 @@ class TestApp(unittest.TestCase):
         """Nothing goes out undated; the processor's time dates the rows of before."""
         device = self.started(utc_ms=None)
         self.board.advance(5000)
-        device._take_row(device.clock.up_ms(), [7.5, 51.0], {})
-        device._put_rows()
+        device.measuring.take_row(device.clock.up_ms(), [7.5, 51.0], {})
+        device.measuring.put_rows()
 
         before = self.sent(device)
         self.board.advance(1000)
@@ -147,7 +146,7 @@ class TestApp(unittest.TestCase):
             self.started(cause="watchdog")
         device = self.started(cause="watchdog")
 
-        self.assertTrue(device.safe and device.sampler is None and device.link is not None)
+        self.assertTrue(device.safe and device.measuring is None and device.link is not None)
         payload = device.session.birth(1)
         self.assertEqual(json.loads(payload.decode())["metrics"], [])
 
@@ -156,7 +155,7 @@ class TestApp(unittest.TestCase):
         for _ in range(10):
             device = self.started()
 
-        self.assertTrue(device.sampler is not None)
+        self.assertTrue(device.measuring is not None)
 
     def test_app_safe_mode_ends_by_itself(self):
         """After ten minutes it tries to work again."""
@@ -205,7 +204,7 @@ class TestApp(unittest.TestCase):
         device.renewal.online(False)
 
         self.assertTrue(trial and not device.config.trial)
-        self.assertEqual(self.started(config=None).sampler.period_ms, 250)
+        self.assertEqual(self.started(config=None).measuring.sampler.period_ms, 250)
 
     def test_app_next_password_alone_is_in_force_without_a_restart(self):
         """Rotation costs no row: the running link knows the next password at once."""
@@ -237,8 +236,8 @@ class TestApp(unittest.TestCase):
         ]
         device = self.started(config)
 
-        self.assertEqual(device.sampler.names[0], "oxygen")
-        self.assertTrue("steam_pressure" in device.sampler.names)
+        self.assertEqual(device.measuring.sampler.names[0], "oxygen")
+        self.assertTrue("steam_pressure" in device.measuring.sampler.names)
         events = [message for kind, message in self.sent(device) if kind == "event"]
         self.assertTrue("thermocouple_of_mars" in json.dumps(events))
 
@@ -270,7 +269,7 @@ class TestApp(unittest.TestCase):
         finally:
             Copies.save = original
 
-        self.assertTrue(device.sampler is not None)
+        self.assertTrue(device.measuring is not None)
 
     def test_app_update_that_fails_in_whatever_way_lets_the_link_go_on(self):
         """An exception that nobody thought of must not keep the device away from its broker."""
@@ -317,8 +316,8 @@ class TestApp(unittest.TestCase):
         """Their number is used up and named, so that the processor does not wait for it."""
         device = self.started()
         self.sent(device)
-        device._take_row(1000, ["no number", 51.0], {})
-        device._put_rows()
+        device.measuring.take_row(1000, ["no number", 51.0], {})
+        device.measuring.put_rows()
 
         told = [message["d"] for _, message in self.sent(device)]
         self.assertEqual(told, [{"from": 2, "to": 2, "count": 1}])
@@ -335,8 +334,8 @@ class TestApp(unittest.TestCase):
         """Of the oldest boot, of this one, of one that never was."""
         device = self.started()
         for up_ms in (1000, 2000, 3000):
-            device._take_row(up_ms, [7.5, up_ms / 100], {})
-            device._put_rows()
+            device.measuring.take_row(up_ms, [7.5, up_ms / 100], {})
+            device.measuring.put_rows()
         device.keep("command")
         device = self.started()
 
@@ -353,8 +352,8 @@ class TestApp(unittest.TestCase):
     def test_app_stalled_task_is_named_by_the_next_boot(self):
         """Before the watchdog bites, everything is kept and the culprit written down."""
         device = self.started()
-        device._take_row(1000, [7.5, 51.0], {})
-        device._put_rows()
+        device.measuring.take_row(1000, [7.5, 51.0], {})
+        device.measuring.put_rows()
         device._stalled(["sampling"])
 
         self.assertEqual(self.started().session.reset, "stalled: sampling")
