@@ -43,6 +43,11 @@ class Anchors:
                 return offset_ms, flags & 3, bool(flags & _ESTIMATED)
         return None
 
+    def highest_boot(self) -> int:
+        """The highest boot that has one, 0 if none has."""
+        places = range(0, len(self._records), _SIZE)
+        return max([struct.unpack_from("<I", self._records, at)[0] for at in places] or [0])
+
     def put(self, boot: int, offset_ms: int, ts: int, estimated: bool) -> bool:
         """Remember an anchor, in RAM until `save`; False if the boot has one already."""
         if self.get(boot) is not None:

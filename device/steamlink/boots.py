@@ -1,10 +1,13 @@
 """How often a device has started: a number that only grows, through every power cut."""
 
+import os
+
 from . import contract
 from .constant import const
 from .copies import Copies
 
 _MOST_REASON = const(64)
+_MOST_JUMP = const(0x10000)
 # Causes of a start that are no fault of the boot before; "unknown" is a PC, whose process was killed.
 _POWER = ("power_on", "brownout", "unknown")
 
@@ -31,9 +34,12 @@ class Boots:
     def begin(self, cause: str, at_least: int = 0) -> int:
         """Count this start and return its number, above every earlier one and `at_least`.
 
-        The number is in flash before it is used; where flash refuses, `saved` says so.
+        The number is in flash before it is used; where flash refuses, `saved` says so. Then, and
+        where the record is damaged, it lies by chance anywhere in the next 65536: the same number
+        twice would make two messages one.
         """
         found = self._copies.load()
+        damaged = found is None and self._copies.damaged
         last = found[1] if found else {}
         self.cause = cause
         self.clean = last.get("clean") is True
@@ -42,10 +48,13 @@ class Boots:
         self.failures = _natural(last.get("failures"))
         if self.failures and cause in _POWER and not self.clean and not self.reason:
             self.failures -= 1
-        self.number = min(max(_natural(last.get("number")), at_least) + 1, contract.MAX_U32)
+        number = max(_natural(last.get("number")), at_least)
+        self.number = _after(number, _chance() if damaged else 1)
         # Counted as a failure until it has settled or ended as planned.
         self._streak = self.failures
         self._write(clean=False, reason="", failures=self.failures + 1)
+        if not self.saved:
+            self.number = _after(number, _chance())
         return self.number
 
     def settled(self) -> None:
@@ -74,6 +83,14 @@ class Boots:
             self.saved = False
             return
         self.saved = True
+
+
+def _after(number: int, step: int) -> int:
+    return min(number + step, contract.MAX_U32)
+
+
+def _chance() -> int:
+    return 2 + int.from_bytes(os.urandom(3), "big") % _MOST_JUMP
 
 
 def _natural(value: object) -> int:

@@ -32,6 +32,11 @@ class Origins:
         if self._names != names:
             self._save()
 
+    def highest_boot(self) -> int:
+        """The last boot that began a name, 0 if none did."""
+        found = self._copies.load()
+        return found[1]["names"][-1][0] if found and found[1]["names"] else 0
+
     def of(self, boot: int) -> "tuple[str, str] | None":
         """The (site, device) of a boot; None where it is that of now."""
         if not self._names:

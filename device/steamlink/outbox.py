@@ -82,6 +82,20 @@ class Outbox:
         self._data.open()
         self._away_since = self._committed_at = self._up_ms()
 
+    def highest_boot(self) -> int:
+        """The highest boot that left anything here, 0 if none did; after `open`."""
+        return max(
+            self._data.highest_boot(),
+            self._events.highest_boot(),
+            self._times.anchors.highest_boot(),
+            self._origins.highest_boot(),
+        )
+
+    def begin(self, boot: int) -> None:
+        """Say which boot this is, where it was not known yet; after `open`, before any `put`."""
+        self.boot = boot
+        self._times.begin(boot)
+
     def named(self, site: str, device: str) -> None:
         """Say under which name this boot's messages are made, "" for none yet; once, after `open`."""
         if site and device:

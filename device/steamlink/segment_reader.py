@@ -102,6 +102,10 @@ class SegmentReader:
                 found.append(segment.low)
         return min(found) if found else None
 
+    def highest_boot(self) -> int:
+        """The highest boot of which a frame is here, 0 if none is."""
+        return max([segment.high[0] for segment in self._segments] or [0])
+
     def has_undated(self, boot: int) -> bool:
         """Whether a frame of the boot may be here that waits for its time."""
         for segment in self._segments:

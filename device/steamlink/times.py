@@ -20,6 +20,10 @@ class Times:
         self._next_start = None  # (boot, offset) that the last estimate also gave
         self._stuck = False  # nothing can be estimated before something new is known
 
+    def begin(self, boot: int) -> None:
+        """Say which boot this is, where it was not known yet."""
+        self._boot = boot
+
     def set(self, boot: int, offset_ms: int, ts: int, estimated: bool) -> None:
         """Take the anchor of a boot, unless it has one; this boot's may change until it is used."""
         saved = self.anchors.saved

@@ -607,6 +607,57 @@ class TestOutboxTimes(OutboxCase):
             identity = entry.boot, entry.seq
             self.assertEqual(early.get(identity, entry.payload), entry.payload)
 
+    def test_outbox_knows_the_highest_boot_that_left_anything(self):
+        """A boot that begins above it takes no identity twice, though its own record is gone."""
+        device = self.device
+        self.assertEqual(device.box.highest_boot(), 0)
+        for leave in (device.data, device.event):
+            leave()
+            device.box.flush()
+            left = device.boot
+            device.start()
+            self.assertEqual(device.box.highest_boot(), left)
+
+        device.sync(START)
+        device.box.connected(True)
+        device.sent()
+        device.boot += 7
+        device.start()
+        device.data()
+        device.box.flush()
+        device.sync(START)
+        device.box.next_backlog()
+        left = device.boot
+        device.start()
+        self.assertEqual(device.box.highest_boot(), left)
+
+    def test_outbox_highest_boot_counts_names_and_anchors_too(self):
+        """They may stay longer than the messages."""
+        device = self.device
+        device.box.begin(40)
+        device.box.named("mill", "dev1")
+        device.start()
+        self.assertEqual(device.box.highest_boot(), 40)
+
+        device.box.begin(50)
+        device.box._times.waiting = True
+        device.box.set_anchor(50, START)
+        device.start()
+        self.assertEqual(device.box.highest_boot(), 50)
+
+    def test_outbox_opened_before_its_boot_is_known_dates_that_boot(self):
+        """`begin` is in time after `open`."""
+        device = self.device
+        device.box = Outbox(self.folder, boot=0, up_ms=lambda: device.now, limit_bytes=LIMIT)
+        device.box.open()
+        device.boot = 9
+        device.box.begin(9)
+        device.data()
+        device.box.flush()
+        device.sync(START)
+
+        self.assertEqual([(e.boot, utc(e)) for e in device.sent()], [(9, START)])
+
     def test_outbox_anchor_that_has_dated_a_message_counts_for_ever(self):
         """The same message never goes out with two times."""
         device = self.device
