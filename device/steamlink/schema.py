@@ -6,7 +6,7 @@ from .config import defaults, filled
 # The type of a value is that of its default; what is an empty dict or list there is checked by hand.
 _RANGES = {
     "v": (1, 1),
-    "boot_from": (0, contract.MAX_U32 - 1),
+    "boot_from": (0, 4000000000),  # what is above is for the starts to come
     "mqtt.port": (1, 65535),
     "mqtt.keepalive_s": (1, 3600),
     "sampling.period_ms": (10, 3600000),

@@ -84,7 +84,7 @@ class TestSchema(unittest.TestCase):
             ("device", {"device": ""}),
             ("device", {"device": 5}),
             ("boot_from", {"boot_from": -1}),
-            ("boot_from", {"boot_from": 4294967295}),
+            ("boot_from", {"boot_from": 4000000001}),
             ("diag_s", {"diag_s": True}),
             ("diag_s", {"diag_s": 1.5}),
             ("diag_s", {"diag_s": "60"}),
