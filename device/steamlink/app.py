@@ -4,7 +4,6 @@ import asyncio
 import gc
 import sys
 
-from . import forget
 from .boots import Boots
 from .clock import Clock
 from .config_store import Config
@@ -20,8 +19,6 @@ _WATCHDOG_MS = const(8000)
 _SETTLED_MS = const(60000)
 _FLOOR_MS = const(3600000)
 _SAFE_MS = const(600000)
-_PORTAL_AFTER_S = 300
-_PORTAL_S = const(600)
 _UNNAMED = const("unnamed")  # until the portal has named it; nothing is sent under it
 
 
@@ -95,7 +92,7 @@ class App:
             tasks.spawn("link", self.link.run, 120000)
             tasks.spawn("clock", self._keep_time, 0)
         tasks.spawn("housekeeping", self._keep_house, 30000)
-        tasks.spawn("portal", self._offer_portal, 0)
+        tasks.spawn("portal", self.renewal.offer_portal, 0)
         try:
             await tasks.run()
         except asyncio.CancelledError:  # CPython's way of an interrupt
@@ -267,12 +264,8 @@ class App:
 
     def identify(self) -> "dict[str, object]":
         """Say who this is, and from which slot its firmware came."""
-        from . import slots
-
         found = self.session.identity()
-        found["slot"] = slots.running(self.board.folder)
-        found["trial"] = slots.status(self.board.folder)["trial"] is not None
-        forget("slots")
+        found.update(self.renewal.slot())
         return found
 
     def log_lines(self) -> "list[str]":
@@ -284,15 +277,7 @@ class App:
 
         What is here is on its way already; what the broker has acknowledged is kept no longer.
         """
-        session = self.session
-        oldest_boot, oldest_seq = session.oldest()
-        asked = session.boot if boot is None else boot
-        if asked < oldest_boot or asked > session.boot:
-            return 0, last - first + 1
-        lowest = oldest_seq if asked == oldest_boot else 1
-        highest = session.seq if asked == session.boot else last
-        here = max(0, min(last, highest) - max(first, lowest) + 1)
-        return here, last - first + 1 - here
+        return self.session.still_here(boot, first, last)
 
     def restart(self, reason: str) -> None:
         """Restart once the answer is out; a new password alone needs no restart."""
@@ -345,33 +330,6 @@ class App:
     def _spawn(self, coroutine) -> None:
         # Kept, or the collector may take a task that runs.
         self._task = asyncio.create_task(coroutine)
-
-    # -- entering the configuration at the board
-
-    async def _offer_portal(self, _checkin) -> None:
-        """Serve the portal where there is nothing to connect to, or where Wi-Fi never let us in.
-
-        The latter only after the power was switched on, which takes somebody at the board, and
-        for a while: a mistyped password must not need a cable.
-        """
-        if self.link is None:
-            await self._serve_portal()
-        elif self.board.has_wifi and self.board.reset_cause() == "power_on":
-            await asyncio.sleep(_PORTAL_AFTER_S)
-            if self.link.connections == 0 and not self.board.network.is_up():
-                self.link.paused = True
-                try:
-                    await asyncio.wait_for(self._serve_portal(), _PORTAL_S)
-                except asyncio.TimeoutError:
-                    self.log.note("portal: nobody came")
-                finally:
-                    self.link.paused = False
-
-    async def _serve_portal(self) -> None:
-        from . import portal
-
-        if await portal.serve(self.board, self.config):
-            await self._restart("portal")
 
 
 def run(app) -> None:

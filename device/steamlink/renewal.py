@@ -1,4 +1,4 @@
-"""What changes a device while it lives: configuration on trial, next password, new firmware.
+"""What changes a device while it lives: configuration, next password, new firmware.
 
 Each of them proves itself by a connection, or is taken back.
 """
@@ -6,6 +6,10 @@ Each of them proves itself by a connection, or is taken back.
 import asyncio
 
 from . import forget
+from .constant import const
+
+_PORTAL_AFTER_S = 300
+_PORTAL_S = const(600)
 
 
 class Renewal:
@@ -77,6 +81,44 @@ class Renewal:
             return True
         finally:
             app.link.paused = False
+
+    async def offer_portal(self, _checkin=None) -> None:
+        """Serve the portal where there is nothing to connect to, or where Wi-Fi never let us in.
+
+        The latter only after the power was switched on, which takes somebody at the board, and
+        for a while: a mistyped password must not need a cable.
+        """
+        app = self._app
+        if app.link is None:
+            await self._serve_portal()
+        elif app.board.has_wifi and app.board.reset_cause() == "power_on":
+            await asyncio.sleep(_PORTAL_AFTER_S)
+            if app.link.connections == 0 and not app.board.network.is_up():
+                app.link.paused = True
+                try:
+                    await asyncio.wait_for(self._serve_portal(), _PORTAL_S)
+                except asyncio.TimeoutError:
+                    app.log.note("portal: nobody came")
+                finally:
+                    app.link.paused = False
+
+    async def _serve_portal(self) -> None:
+        from . import portal
+
+        if await portal.serve(self._app.board, self._app.config):
+            self._app.restart("portal")
+
+    def slot(self) -> "dict[str, object]":
+        """From which slot the firmware came, and whether one is on trial."""
+        from . import slots
+
+        folder = self._app.board.folder
+        found = {
+            "slot": slots.running(folder),
+            "trial": slots.status(folder)["trial"] is not None,
+        }
+        forget("slots")
+        return found
 
     def _promote_password(self) -> None:
         """The broker took the next password: it is the password from now on."""

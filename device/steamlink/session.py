@@ -102,6 +102,17 @@ class Session:
         """The lowest (boot, seq) that is still here, or the one that will be made next."""
         return self._outbox.oldest() or (self.boot, self.seq + 1)
 
+    def still_here(self, boot: "int | None", first: int, last: int) -> "tuple[int, int]":
+        """How many of these messages of a boot (None: this one) are here, at most, and how many not."""
+        oldest_boot, oldest_seq = self.oldest()
+        asked = self.boot if boot is None else boot
+        if asked < oldest_boot or asked > self.boot:
+            return 0, last - first + 1
+        lowest = oldest_seq if asked == oldest_boot else 1
+        highest = self.seq if asked == self.boot else last
+        here = max(0, min(last, highest) - max(first, lowest) + 1)
+        return here, last - first + 1 - here
+
     def identity(self) -> "dict[str, object]":
         """What `identify` answers."""
         return {

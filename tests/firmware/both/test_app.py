@@ -5,7 +5,7 @@ import json
 import unittest
 
 from device.steamlink import app as firmware
-from device.steamlink import codec
+from device.steamlink import codec, renewal
 from device.steamlink.copies import Copies
 from device.steamlink.hal import fake, unix
 from tests.firmware import folders
@@ -21,13 +21,6 @@ CONFIG = {
     "ntp": [],
     "sensors": [{"kind": "simulated", "metrics": ["steam_pressure", "water_level"]}],
 }
-
-
-class Always:
-    """A sign of life that nobody looks at."""
-
-    def ok(self):
-        pass
 
 
 class TestApp(unittest.TestCase):
@@ -66,9 +59,9 @@ class TestApp(unittest.TestCase):
         async def serve():
             served.append(device.link is not None and device.link.paused)
 
-        device._serve_portal = serve
-        firmware._PORTAL_AFTER_S = 0.001
-        asyncio.run(device._offer_portal(Always()))
+        device.renewal._serve_portal = serve
+        renewal._PORTAL_AFTER_S = 0.001
+        asyncio.run(device.renewal.offer_portal())
         return served
 
     def test_app_without_configuration_waits_in_the_portal(self):
@@ -307,9 +300,9 @@ class TestApp(unittest.TestCase):
         async def fail():
             raise OSError(98)
 
-        device._serve_portal = fail
-        firmware._PORTAL_AFTER_S = 0.001
-        self.assertRaises(OSError, asyncio.run, device._offer_portal(Always()))
+        device.renewal._serve_portal = fail
+        renewal._PORTAL_AFTER_S = 0.001
+        self.assertRaises(OSError, asyncio.run, device.renewal.offer_portal())
         self.assertFalse(device.link.paused)
 
     def test_app_rows_that_no_message_holds_are_told_as_lost(self):
