@@ -48,7 +48,7 @@ async def address(name: str, server: str, up_ms, timeout_ms: int = 5000) -> str:
         link.setblocking(False)
         if name.endswith(".local"):
             where = _MULTICAST
-        place = socket.getaddrinfo(where[0], where[1], 0, socket.SOCK_DGRAM)[0][-1]
+        place = socket.getaddrinfo(where[0], where[1])[0][-1]
         if where != _MULTICAST:
             link.connect(place)  # nobody else is heard
         until = up_ms() + timeout_ms

@@ -179,7 +179,7 @@ async def _resolve(name: str, port: int, resolve: object) -> tuple:
         if hasattr(loop, "getaddrinfo"):  # MicroPython has only the one that blocks
             found = await loop.getaddrinfo(name, port, type=socket.SOCK_DGRAM)
         else:
-            found = socket.getaddrinfo(name, port, 0, socket.SOCK_DGRAM)
+            found = socket.getaddrinfo(name, port)
     except OSError as fault:
         raise OSError("ntp {}: no address: {}".format(name, fault)) from None
     if not found:
