@@ -5,7 +5,7 @@ import os
 import random
 import unittest
 
-from device.steamlink import anchors, codec, frames
+from device.steamlink import codec, frames, times
 from device.steamlink.losses import Losses
 from device.steamlink.outbox import Outbox
 from tests.firmware import folders
@@ -589,7 +589,7 @@ class TestOutboxTimes(OutboxCase):
             settle(file)
             raise OSError(5)
 
-        frames.settle = anchors.settle = refuse
+        frames.settle = times.settle = refuse
         try:
             self.assertFalse(device.box.flush())
             device.now += 11000
@@ -597,7 +597,7 @@ class TestOutboxTimes(OutboxCase):
             device.box.connected(True)
             early = {(entry.boot, entry.seq): entry.payload for entry in device.sent(False)}
         finally:
-            frames.settle = anchors.settle = settle
+            frames.settle = times.settle = settle
         device.start()
         device.sync(START + 3600000)
         later = device.sent()
