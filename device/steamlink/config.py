@@ -30,6 +30,7 @@ def defaults() -> dict:
         "device": "",
         "board": "",
         "boot_from": 0,
+        "portal_password": "",
         "wifi": {"ssid": "", "password": "", "country": "BR"},
         "mqtt": {
             "host": "",

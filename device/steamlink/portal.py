@@ -21,20 +21,21 @@ _PASSPHRASE = range(8, 64)  # IEEE 802.11: 8 to 63
 _LANGUAGES = ("pt", "en")
 
 
-def access(board: object) -> "tuple[str, str]":
-    """Name and password of a board's own network: `steam-` and 4, and 8 or more, of its id.
+def access(board: object, password: str = "") -> "tuple[str, str]":
+    """Name and password of a board's own network: `steam-` and 4 of its id, and `password`.
 
-    So a technician who has seen the id (`steam device flash` prints it) has the password.
+    `password` is the configuration's `portal_password`. Without one it is 8 or more of the id,
+    which the network's name and its address give away: for a board that has nothing to lose yet.
     """
     identity = board.unique_id()
-    return "steam-" + identity[-4:], ("00000000" + identity)[-8:]
+    return "steam-" + identity[-4:], password or ("00000000" + identity)[-8:]
 
 
 async def serve(
     board: object,
     config: object,
     *,
-    host: str = "0.0.0.0",  # noqa: S104 - its own access point
+    host: "str | None" = None,
     port: int = 80,
     dns_port: "int | None" = 53,
     done: object = None,
@@ -42,24 +43,49 @@ async def serve(
 ) -> bool:
     """Open the access point and serve until a configuration is saved (True) or `done` is set.
 
-    `done` is an asyncio.Event. OSError if the network or a port is not to be had.
+    `done` is an asyncio.Event. `host` None: everybody in its own network, and without a radio
+    this machine alone. OSError if the network or a port is not to be had. The access point is
+    closed in any case.
     """
-    name, password = access(board)
-    address = await board.network.access_point(name, password)
+    if host is None:
+        host = "0.0.0.0" if board.has_wifi else "127.0.0.1"  # noqa: S104 - its own access point
+    name, password = access(board, config.values["portal_password"])
     finished = done if done is not None else asyncio.Event()
-    portal = Portal(board, config, address, port, finished, request_s)
-    server = await asyncio.start_server(portal.take, host, port)
     names = None
-    if dns_port is not None:
-        names = asyncio.create_task(dns.serve(host, dns_port, address))
     try:
-        await finished.wait()
+        address = await board.network.access_point(name, password)
+        portal = Portal(board, config, address, port, finished, request_s)
+        server = await _listen(portal, host, port)
+        if dns_port is not None:
+            names = asyncio.create_task(_serve_names(host, dns_port, address))
+        try:
+            await finished.wait()
+        finally:
+            server.close()
+            await asyncio.wait_for(server.wait_closed(), request_s)
     finally:
         if names is not None:
             names.cancel()
-        server.close()
-        await asyncio.wait_for(server.wait_closed(), request_s)
+        board.network.close_access_point()
     return portal.saved
+
+
+async def _listen(portal: "Portal", host: str, port: int) -> object:
+    try:
+        return await asyncio.start_server(portal.take, host, port)
+    except OSError as fault:
+        # Printed too: a device without a configuration has nobody else to tell.
+        text = "portal: cannot listen on {}:{}: {}".format(host, port, fault)
+        print(text)  # noqa: T201
+        raise OSError(text) from None
+
+
+async def _serve_names(host: str, port: int, address: str) -> None:
+    """Answer every name with our address; without it the page is there and does not open itself."""
+    try:
+        await dns.serve(host, port, address)
+    except OSError as fault:
+        print("portal: no names, cannot listen on {}:{}: {}".format(host, port, fault))  # noqa: T201
 
 
 class Portal:
@@ -200,17 +226,24 @@ class Portal:
         return wrong
 
     def _merged(self, fields: "Mapping") -> dict:
-        """The whole configuration with the form's fields in it; an empty password keeps the old."""
+        """The whole configuration with the form's fields in it.
+
+        An empty password keeps the old one, for the same network, or account at the same broker:
+        whoever stands here must not have it sent elsewhere, or in clear.
+        """
         old = self._config.values
         values = json.loads(json.dumps(old))
         wifi, mqtt = values["wifi"], values["mqtt"]
         if fields.get("wifi_password") or fields["ssid"] != wifi["ssid"]:
             wifi["password"] = fields.get("wifi_password", "")
-        if fields.get("password") or fields["user"] != mqtt["user"]:
+        there = fields["host"], int(fields["port"]), bool(fields["tls"]), fields["user"]
+        elsewhere = there != (mqtt["host"], mqtt["port"], mqtt["tls"], mqtt["user"])
+        if fields.get("password") or elsewhere:
             mqtt["password"] = fields.get("password", "")
+        if elsewhere:
+            mqtt["password_next"] = ""
         wifi["ssid"] = fields["ssid"]
-        mqtt["host"], mqtt["port"] = fields["host"], int(fields["port"])
-        mqtt["user"], mqtt["tls"] = fields["user"], bool(fields["tls"])
+        mqtt["host"], mqtt["port"], mqtt["tls"], mqtt["user"] = there
         values["site"], values["device"] = fields["site"], fields["device"]
         return values
 

@@ -24,6 +24,7 @@ _LENGTHS = {
     "wifi.ssid": 32,
     "wifi.password": 64,
     "wifi.country": 2,
+    "portal_password": 63,
     "mqtt.host": 253,
     "ota.key": 1024,
 }
@@ -126,6 +127,8 @@ def _network(whole: dict, faults: list) -> None:
         faults.append("mqtt.ca: {!r}; the name of a file beside this one".format(mqtt["ca"]))
     if 0 < len(password) < _LEAST_PASSPHRASE:
         faults.append("wifi.password: WPA2 wants 8 to 63 characters, or none")
+    if 0 < len(whole["portal_password"]) < _LEAST_PASSPHRASE:
+        faults.append("portal_password: WPA2 wants 8 to 63 characters")
     if not all(letter in "0123456789abcdefABCDEF" for letter in whole["ota"]["key"]):
         faults.append("ota.key: the modulus of an RSA key in hex")
     if len(whole["ntp"]) > _MOST_HOSTS or not all(_is_host(host) for host in whole["ntp"]):

@@ -25,6 +25,7 @@ A board is one file here with a class `Board`; nothing else of the firmware impo
     network.dns()                            address of the name server, "" where the system asks it
     network.reset()                          async; the radio off and on again
     network.access_point(name, password)     async; the address that it gave itself
+    network.close_access_point()             takes it off the air
 
 Buses by `cfg["kind"]`. Faults of the wire are OSError; times are ms.
 

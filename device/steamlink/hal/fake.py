@@ -55,6 +55,7 @@ class Network:
         self.joins = 0
         self.resets = 0
         self.asked = None
+        self.point = False
         self.name_server = ""
 
     async def up(self, ssid: str, password: str, timeout_ms: int) -> None:
@@ -101,7 +102,12 @@ class Network:
     async def access_point(self, name: str, password: str) -> str:
         """Loopback, so that a test can reach the portal."""
         self.asked = (name, password)
+        self.point = True
         return "127.0.0.1"
+
+    def close_access_point(self) -> None:
+        """Off the air."""
+        self.point = False
 
 
 _KINDS = {

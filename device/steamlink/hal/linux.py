@@ -54,6 +54,9 @@ class Wired:
         """No radio: the portal is served on this machine only."""
         return "127.0.0.1"
 
+    def close_access_point(self) -> None:
+        """Nothing to do."""
+
 
 class Unwatched:
     """A watchdog that nobody hears."""

@@ -104,6 +104,12 @@ class Wlan:
             await asyncio.sleep(_POLL_S)
         return _address(point)
 
+    def close_access_point(self) -> None:
+        """Take our own network off the air again."""
+        if self._point is not None:
+            self._point.active(False)
+            self._point = None
+
     def _on(self) -> object:
         if self._station is None:
             station = network.WLAN(network.STA_IF)

@@ -55,6 +55,7 @@ class TestSchema(unittest.TestCase):
             ],
             limits=[{"metric": "steam_pressure", "type": "HIHI", "setpoint": 10.5}],
             ota={"key": "C0FFEE"},
+            portal_password="k7m2p9xwqrst",
         )
         self.assertEqual(faults, [])
 
@@ -93,6 +94,7 @@ class TestSchema(unittest.TestCase):
             ("wifi.ssid", {"wifi": {"ssid": "x" * 33}}),
             ("wifi.ssid", {"wifi": {"ssid": "a\nb"}}),
             ("wifi.password", {"wifi": {"password": "short"}}),
+            ("portal_password", {"portal_password": "short"}),
             ("mqtt", {"mqtt": []}),
             ("mqtt.host", {"mqtt": {}}),
             ("mqtt.host", {"mqtt": {"host": "mqtt://broker"}}),
@@ -660,7 +662,7 @@ class TestConfigOnFlash(unittest.TestCase):
         self.assertTrue(at > 12)
 
 
-CRC = 1076656950
+CRC = 4133004156
 
 if __name__ == "__main__":
     unittest.main()

@@ -66,7 +66,16 @@ class TestPort(unittest.TestCase):
             board = hal.board(name, folder="/tmp")
             for word in _BOARD_HAS:
                 self.assertTrue(hasattr(board, word), (name, word))
-            for word in ("up", "is_up", "down", "rssi", "address", "dns", "reset"):
+            for word in (
+                "up",
+                "is_up",
+                "down",
+                "rssi",
+                "address",
+                "dns",
+                "reset",
+                "close_access_point",
+            ):
                 self.assertTrue(hasattr(board.network, word), (name, word))
             self.assertIn(board.reset_cause(), hal.CAUSES)
 
@@ -258,6 +267,7 @@ class TestUnix(unittest.TestCase):
         self.assertIsNone(net.rssi())
         self.assertTrue(isinstance(net.address(), str))
         self.assertEqual(asyncio.run(net.access_point("x", "")), "127.0.0.1")
+        net.close_access_point()
 
     def test_unix_restart_ends_the_process_with_the_code_for_another_start(self):
         """75: EX_TEMPFAIL."""

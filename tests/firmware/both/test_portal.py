@@ -108,6 +108,66 @@ class TestPortal(unittest.TestCase):
         self.ask(get())
         self.assertEqual(self.board.network.asked, ("steam-89ab", "456789ab"))
 
+    def test_portal_network_of_a_provisioned_board_has_its_own_password(self):
+        """That from the id is told by the network's name and address: it opens nothing any more."""
+        values = self.config.values
+        values.update({"site": "s", "device": "d", "portal_password": "k7m2p9xwqrst"})
+        values["mqtt"]["host"] = "b"
+        self.config.save(values)
+        self.ask(get())
+        self.assertEqual(self.board.network.asked, ("steam-89ab", "k7m2p9xwqrst"))
+        self.assertEqual(self.config.public()["portal_password"], "***")
+
+        (page,), _ = self.ask(post(GOOD))
+        self.assertEqual(self.config.values["portal_password"], "k7m2p9xwqrst")
+        self.assertFalse("k7m2" in page)
+
+    def test_portal_takes_its_network_off_the_air_when_it_ends(self):
+        """However it ends: saved, ended, or without a port."""
+        seen = []
+
+        async def look(port):
+            seen.append(self.board.network.point)
+
+        self.talk(look)
+        self.assertEqual((seen, self.board.network.point), ([True], False))
+        self.ask(post(GOOD))
+        self.assertFalse(self.board.network.point)
+
+    def test_portal_whose_port_is_taken_says_so_and_leaves_the_air(self):
+        """The fault names the port; nobody waits for a page that cannot come."""
+
+        async def twice(port):
+            try:
+                await portal.serve(self.board, self.config, host=web.HOST, port=port, dns_port=None)
+            except OSError as fault:
+                return str(fault), self.board.network.point
+            return "served", None
+
+        (words, point), _ = self.talk(twice)
+
+        self.assertIn("portal: cannot listen on 127.0.0.1:", words)
+        self.assertFalse(point)
+
+    def test_portal_without_a_radio_is_for_this_machine_alone(self):
+        """Everybody in the plant's network could enter a configuration otherwise."""
+        asked = []
+
+        async def refused(take, host, port):
+            asked.append(host)
+            raise OSError(13)
+
+        kept = asyncio.start_server
+        asyncio.start_server = refused
+        try:
+            for has_wifi in (True, False):
+                self.board.has_wifi = has_wifi
+                with self.assertRaises(OSError):
+                    asyncio.run(portal.serve(self.board, self.config, dns_port=None))
+        finally:
+            asyncio.start_server = kept
+        self.assertEqual(asked, ["0.0.0.0", "127.0.0.1"])
+
     def test_portal_form_is_portuguese_first_and_english_on_request(self):
         """Each page leads to the other language."""
         (first, second), _ = self.ask(get(), get("/?en"))
@@ -176,7 +236,7 @@ class TestPortal(unittest.TestCase):
     def test_portal_empty_password_keeps_the_one_before(self):
         """It is never shown, so it need not be typed again; a new network or user has its own."""
         self.ask(post(GOOD))
-        self.ask(post(changed(wifi_password="", password="", port="1883")))
+        self.ask(post(changed(wifi_password="", password="")))
         self.assertEqual(self.config.values["wifi"]["password"], "uma senha!")
         self.assertEqual(self.config.values["mqtt"]["password"], "p&q")
 
@@ -184,6 +244,18 @@ class TestPortal(unittest.TestCase):
 
         self.assertEqual(self.config.values["wifi"]["password"], "")
         self.assertEqual(self.config.values["mqtt"]["password"], "")
+
+    def test_portal_sends_no_kept_password_elsewhere(self):
+        """Another host or port, or TLS taken away: whoever stands here does not know the password."""
+        for field, value in (("host", "evil"), ("port", "1884"), ("tls", "")):
+            self.ask(post(GOOD))
+            values = self.config.values
+            values["mqtt"].update({"password_next": "soon", "tls": field == "tls"})
+            self.config.save(values)
+            self.ask(post(changed(**{"password": "", field: value})))
+            mqtt = self.config.values["mqtt"]
+            self.assertEqual((mqtt["password"], mqtt["password_next"]), ("", ""), field)
+            self.assertFalse(mqtt["tls"])
 
     def test_portal_form_shows_what_is_known_but_no_password(self):
         """Passwords do not leave the device."""

@@ -350,6 +350,9 @@ class TestWlan(unittest.TestCase):
         """WPA2 with a password, open without."""
         self.assertEqual(asyncio.run(self.wlan.access_point("steam-1", "")), "192.168.4.1")
         self.assertEqual(network.MADE[-1].settings, {"ssid": "steam-1", "security": 0})
+        self.wlan.close_access_point()
+        self.assertFalse(network.MADE[-1].active())
+        self.wlan.close_access_point()
         asyncio.run(self.wlan.access_point("steam-1", "12345678"))
         self.assertEqual(network.MADE[-1].settings["security"], 3)
 
