@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ CA_NAME = "ca.der"
 _KITS = Path(__file__).resolve().parents[1] / "device"
 _SIMULATED: dict[str, Any] = {"buses": {}, "sensors": [{"kind": "simulated"}], "limits": []}
 _WITH_RADIO = ("esp32", "pico_w")
+_PORTAL_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+_PORTAL_LENGTH = 12
 _RENEWED = ("v", "site", "device", "board", "boot_from", "ota")
 _BOOTS_SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 _MODULUS_DIGITS = 512
@@ -79,6 +82,7 @@ def config_of(
         "ota": {"key": _modulus(settings)},
     }
     if board in _WITH_RADIO:
+        values["portal_password"] = new_portal_password()
         named = {"ssid": wifi.ssid, "password": wifi.password}
         values["wifi"] = named | {"country": side.wifi_country}
     _validate(values)
@@ -97,11 +101,23 @@ def renewed(path: Path, values: Mapping[str, Any], *, with_wifi: bool) -> dict[s
     if old.get("board", values["board"]) != values["board"]:
         return dict(values)
     new = old | {key: values[key] for key in _RENEWED}
+    if "portal_password" in values:
+        new["portal_password"] = old.get("portal_password") or values["portal_password"]
     if with_wifi:
         new["wifi"] = values["wifi"]
     new["mqtt"] = old["mqtt"] | values["mqtt"] | {"password_next": ""}
     _validate(new)
     return new
+
+
+def new_portal_password() -> str:
+    """The password of a board's own network: 59 random bits, in letters that nobody confuses."""
+    return "".join(secrets.choice(_PORTAL_LETTERS) for _ in range(_PORTAL_LENGTH))
+
+
+def has_portal(board: str) -> bool:
+    """Whether a board opens a network of its own where it lacks one."""
+    return board in _WITH_RADIO
 
 
 def check_board(board: str) -> None:

@@ -248,6 +248,9 @@ def _write(path: Path, values: dict[str, Any], password: str, ca: bytes | None) 
     mqtt = values["mqtt"] | {"password": password}
     write_config(path, values | {"mqtt": mqtt})
     out.print(f"wrote {path}, for your eyes alone", markup=False, highlight=False)
+    if portal := values.get("portal_password"):
+        text = f"password of the network that the board opens where it lacks one: {portal}"
+        out.print(text, markup=False, highlight=False)
     if ca is not None:
         beside = path.with_name(CA_NAME)
         beside.write_bytes(ca)

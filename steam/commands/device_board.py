@@ -14,7 +14,15 @@ from bridge.device_commands import DeviceFault, visible
 from bridge.plant import Device
 from steam.console import ConfigOption, command, out, settings_at
 from steam.device_line import registered
-from steam.provisioning import CA_NAME, ca_certificate, default_file, read_config
+from steam.provisioning import (
+    CA_NAME,
+    ca_certificate,
+    default_file,
+    has_portal,
+    new_portal_password,
+    read_config,
+    write_config,
+)
 from steam.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,7 +66,7 @@ def flash(
     compiled = flashing.is_compiled(found) if found is not None else True
     with (
         flashing.firmware_files(entry.board, compiled=compiled) as firmware,
-        _settings_files(settings, entry, path, found) as own,
+        _settings_files(settings, entry, path, found, dry_run=dry_run) as own,
     ):
         if mpremote is None or found is None or dry_run:
             _list(firmware, own)
@@ -75,17 +83,20 @@ def flash(
                 lambda name, done, _all: progress.update(task, description=name, completed=done),
             )
     out.print(visible(flashing.first_line(port)), markup=False)
-    _tell_portal(found)
+    _tell_portal(found, path)
 
 
-def _tell_portal(found: "Probe") -> None:
+def _tell_portal(found: "Probe", path: Path) -> None:
     """The board's own network, which it opens while it lacks a configuration or a Wi-Fi."""
     from device.steamlink import portal
 
-    if found.number:
-        name, password = portal.access(found)
-        text = f"its own network, while it has none: {name}, password {password}"
-        out.print(visible(text), markup=False, highlight=False)
+    if not found.number:
+        return
+    own = str(read_config(path).get("portal_password", "")) if path.exists() else None
+    name, password = portal.access(found, own or "")
+    told = "that its configuration gave it" if own is None else password
+    text = f"its own network, while it has none: {name}, password {told}"
+    out.print(visible(text), markup=False, highlight=False)
 
 
 def _check_board(entry: Device) -> None:
@@ -102,9 +113,12 @@ def _check_board(entry: Device) -> None:
 
 @contextmanager
 def _settings_files(
-    settings: Settings, entry: Device, path: Path, found: "Probe | None"
+    settings: Settings, entry: Device, path: Path, found: "Probe | None", *, dry_run: bool
 ) -> Iterator[dict[str, Path]]:
-    """config.json and the CA; nothing where the board has its configuration and there is no file."""
+    """config.json and the CA; nothing where the board has its configuration and there is no file.
+
+    A file of before without a password for the board's own network is given one.
+    """
     if not path.exists() and found is not None and _CONFIG_NAMES & set(found.here):
         out.print(f"no {path}: the board keeps the configuration that it has", markup=False)
         yield {}
@@ -120,6 +134,10 @@ def _settings_files(
             f"{path} holds no password, and the board would lose the one it may have: "
             f"steam device config {entry.name} --rotate --force"
         )
+    if has_portal(entry.board) and not values.get("portal_password"):
+        values["portal_password"] = new_portal_password()
+        if found is not None and not dry_run:
+            write_config(path, values)
     with tempfile.TemporaryDirectory() as name:
         own = {"config.json": Path(name) / "config.json"}
         own["config.json"].write_text(json.dumps(values), encoding="utf-8")

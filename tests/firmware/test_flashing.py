@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from device.steamlink.session import VERSION
 from steam import flashing, mpremote
+from steam.commands import device_board
 from steam.commands.device import app
 from steam.flashing import Probe, check_fit, first_line
 from steam.mpremote import FlashFault, Mpremote
@@ -90,6 +91,20 @@ def test_flash_puts_running_firmware_on_a_bare_board(board, sources, run):
     assert not any(name.startswith("lib") and name.endswith(".py") for name in found)
     assert json.loads((board.folder / "config.json").read_text()) == CONFIG
     wait_until(lambda: "boots.a" in files(board.folder) or "boots.b" in files(board.folder), "boot")
+
+
+def test_flash_gives_a_file_of_before_a_password_for_the_boards_own_network(
+    board, sources, run, tmp_path, monkeypatch
+):
+    """It stands in the file too, so that the next flash brings the same one."""
+    monkeypatch.setattr(device_board, "has_portal", lambda _board: True)
+
+    told = run("--port", board.port)
+
+    there = json.loads((board.folder / "config.json").read_text())["portal_password"]
+    assert len(there) == 12
+    assert json.loads((tmp_path / "d1.config.json").read_text())["portal_password"] == there
+    assert f"its own network, while it has none: steam-4142, password {there}" in told
 
 
 def test_flash_over_running_firmware_replaces_it_and_keeps_what_it_stored(board, sources, run):

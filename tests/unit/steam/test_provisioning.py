@@ -338,6 +338,22 @@ def test_config_keeps_what_was_entered_in_the_file(run, tmp_path):
     assert read_config(path)["wifi"]["ssid"] == "Nova"
 
 
+def test_board_with_a_radio_gets_a_password_for_its_own_network(run, tmp_path):
+    """Random, told, kept by `config`; a board's number gives nothing away."""
+    told = run(*ADD)
+    path = tmp_path / "cal-1.config.json"
+    first = read_config(path)["portal_password"]
+    assert len(first) == 12
+    assert f"where it lacks one: {first}" in told
+
+    run("config", "cal-1", "--force")
+    assert read_config(path)["portal_password"] == first
+    run("add", "mill", "cal-2", "--boiler", "b1", "--board", "pico_w")
+    assert read_config(tmp_path / "cal-2.config.json")["portal_password"] not in ("", first)
+    run("add", "mill", "pi-1", "--boiler", "b1", "--board", "pi")
+    assert "portal_password" not in read_config(tmp_path / "pi-1.config.json")
+
+
 def test_config_from_a_file_that_is_none_is_refused(run, tmp_path):
     """It would be lost: whoever means it removes it."""
     run(*ADD)
