@@ -126,6 +126,7 @@ class App:
             flash_free=self.board.flash_free,
         )
         self.outbox.open()
+        self.outbox.named(values["site"], values["device"])
 
     def _tell_start(self, cause: str, values) -> None:
         """The first event of a boot: why it began and what may be missing since the last."""

@@ -6,13 +6,14 @@ entry leaves the outbox only with its PUBACK.
 
 import asyncio
 
-from . import forget, mqtt, pacing
+from . import contract, forget, mqtt, pacing
 from .constant import const
 
 WINDOW = 4
 _BACKLOG_WINDOW = WINDOW - 1  # one place is always free for live rows
 _TURN_MS = const(1000)
 _LEAST_MS = const(50)
+_MOST_TRIES = const(5)
 _MOST_WAITING = const(16)
 _MOST_DELAY_MS = const(30000)
 _NETWORK_MS = const(30000)
@@ -256,15 +257,21 @@ class Link:
             return None
         if not self._pace.take(self.clock.up_ms()):
             return None
-        return self.outbox.next_backlog()
+        entry = self.outbox.next_backlog()
+        if entry is not None and entry.tries >= _MOST_TRIES and self.outbox.origin(entry):
+            self.outbox.disown(entry)  # this account may not write the name of before
+            return None
+        return entry
 
     async def _publish(self, client, entry) -> None:
         kind = "hist" if entry.kind == "data" and not entry.live else entry.kind
         dup = entry.tries > 0
         entry.tries += 1
         up_ms = self.clock.up_ms()
+        origin = self.outbox.origin(entry)  # another name, if it was made under one
+        topic = contract.topic(origin[0], origin[1], kind) if origin else self.session.topics[kind]
         try:
-            packet_id = await client.publish(self.session.topics[kind], entry.payload, dup=dup)
+            packet_id = await client.publish(topic, entry.payload, dup=dup)
         except BaseException:
             self.outbox.give_back([entry])
             raise

@@ -215,6 +215,11 @@ def id_of(body):
     return int.from_bytes(body[start : start + 2], "big")
 
 
+def topic_of(body):
+    """The topic of a PUBLISH."""
+    return bytes(body[2 : 2 + int.from_bytes(body[:2], "big")]).decode()
+
+
 def message(topic, payload, packet_id=0, flags=0):
     """A PUBLISH as a broker sends it; QoS 1 with a packet id."""
     body = len(topic).to_bytes(2, "big") + topic.encode()

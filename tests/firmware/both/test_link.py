@@ -99,6 +99,7 @@ class Scene:
         self.counters = Counters()
         self.log = LogRing(self.clock)
         self.checkin = Checkin()
+        self.named_before = None
         self._mqtt = mqtt
         self._task = None
 
@@ -108,8 +109,11 @@ class Scene:
         settings = {"host": "127.0.0.1", "port": self.broker.port, "keepalive_s": 5}
         settings.update(self._mqtt)
         values = config.filled({"site": "mill", "device": "dev1", "mqtt": settings})
+        if self.named_before:
+            self._leave_backlog(folder)
         self.outbox = Outbox(folder, boot=7, limit_bytes=65536, up_ms=self.clock.up_ms)
         self.outbox.open()
+        self.outbox.named("mill", "dev1")
         self.session = Session(
             site="mill",
             device="dev1",
@@ -140,6 +144,23 @@ class Scene:
         await asyncio.sleep(0.002)
         await self.broker.stop()
         folders.remove(self._folder)
+
+    def _leave_backlog(self, folder):
+        """One row of the boot before, under another name."""
+        outbox = Outbox(folder, boot=6, limit_bytes=65536, up_ms=self.clock.up_ms)
+        outbox.open()
+        outbox.named("mill", self.named_before)
+        session = Session(
+            site="mill",
+            device=self.named_before,
+            board=Board(self.network),
+            boot=6,
+            reset="power_on",
+            clock=self.clock,
+            outbox=outbox,
+        )
+        session.rows(("oxygen",), self.clock.up_ms(), [[0, 1.5]], (), live=False)
+        outbox.flush()
 
     def rows(self, value, live=True):
         """Give it one row to send."""
@@ -263,6 +284,45 @@ class TestLink(unittest.TestCase):
             self.assertEqual(scene.sent("data"), [7])
 
         self.run_scene(Scene(served), steps)
+
+    def renamed(self, script):
+        """A scene whose backlog of one row was made as dev0."""
+        scene = Scene(script)
+        scene.named_before = "dev0"
+        return scene
+
+    def test_link_backlog_of_another_name_goes_out_under_it(self):
+        """What dev0 measured stays dev0's, though the device is called dev1 now."""
+
+        async def steps(scene):
+            await scripted.eventually(lambda: scene.link.connected)
+            await scripted.eventually(lambda: scene.outbox.backlog == 0)
+            topics = [scripted.topic_of(body) for _, body in scene.broker.sessions[0].of_kind(0x30)]
+            self.assertEqual([t for t in topics if t.endswith("hist")], ["steam/v1/mill/dev0/hist"])
+
+        self.run_scene(self.renamed(served), steps)
+
+    def test_link_backlog_of_a_name_that_is_refused_is_given_up_and_told(self):
+        """A broker that ends the connection at the old name does not keep the device away."""
+
+        async def script(session):
+            await session.accept()
+            while True:
+                first, body = await session.packet()
+                if first & 0xF0 == scripted.SUBSCRIBE:
+                    await session.send(b"\x90\x03" + bytes(body[:2]) + b"\x01")
+                elif b"/dev0/" in bytes(body):
+                    return
+                elif first & 0xF0 == scripted.PUBLISH:
+                    await session.send(b"\x40\x02" + scripted.id_of(body).to_bytes(2, "big"))
+
+        async def steps(scene):
+            await scripted.eventually(lambda: scene.outbox.drops == 1)
+            await scripted.eventually(lambda: scene.link.connected)
+            scene.rows(4.2)
+            await scripted.eventually(lambda: scene.outbox.oldest() is None)
+
+        self.run_scene(self.renamed(script), steps)
 
     def test_link_refused_password_tries_the_next_one_and_tells(self):
         """After CONNACK 5 the next password is tried; once taken, the owner is told of it."""
