@@ -39,8 +39,10 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
-def offer_of(file: Path, url: str, key: Path) -> Offer:
+def offer_of(file: Path, url: str, *, key: Path | None = None, signature: str = "") -> Offer:
     """Sign the update in `file`, once the address serves the very same; raises DeviceFault.
+
+    `signature` instead of `key`: it was signed elsewhere, where the key is. The device checks it.
 
     What a web server gives is compared and never signed: whoever can write there, or answer in
     its place, must not choose what devices run.
@@ -48,7 +50,7 @@ def offer_of(file: Path, url: str, key: Path) -> Offer:
     try:
         body = file.read_bytes()
         about = _about(body, file)
-        signature = sign(file, key)
+        signature = signature if key is None else sign(file, key)
     except OSError as error:
         raise DeviceFault(f"{file} cannot be read: {error.strerror}") from None
     except FirmwareFault as fault:

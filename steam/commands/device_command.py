@@ -42,7 +42,12 @@ def update(
     device: Name,
     file: Annotated[Path, typer.Option(help="The update, as `firmware make` wrote it here.")],
     url: Annotated[str, typer.Option(help="Where the device fetches the same file.")],
-    key: Annotated[Path, typer.Option(help="The private key (PEM) whose modulus the device has.")],
+    key: Annotated[
+        Path | None, typer.Option(help="The private key (PEM) whose modulus the device has.")
+    ] = None,
+    sig: Annotated[
+        str, typer.Option(help="Instead of --key: what `firmware sign` printed where the key is.")
+    ] = "",
     wait: Annotated[
         float, typer.Option(min=10, max=3600, help="Seconds until it must be back.")
     ] = 300,
@@ -58,8 +63,12 @@ def update(
     from steam.updating import offer_of
     from steam.updating import update as update_device
 
+    if (key is None) == (not sig):
+        raise DeviceFault(
+            "--key, or --sig with the signature that `firmware sign` made of the file"
+        )
     commander = commander_of(settings_at(config), device)
-    offer = offer_of(file, url, key)
+    offer = offer_of(file, url, key=key, signature=sig)
     out.print(f"{offer.version} for {offer.board}, {offer.size} bytes, signed", markup=False)
     version = update_device(
         commander, offer, lambda text: out.print(text, markup=False), within_s=wait, force=force

@@ -67,12 +67,33 @@ def test_offer_is_what_a_device_with_the_key_takes(served, tmp_path, key):
     made = make_update("unix", tmp_path / "u.tar", version="1.2.3")
     url = served(partial(Quiet, directory=str(tmp_path))) + "/u.tar"
 
-    offer = offer_of(made.path, url, key)
+    offer = offer_of(made.path, url, key=key)
 
     assert (offer.size, offer.sha256) == (made.size, made.sha256)
     assert (offer.board, offer.version) == ("unix", "1.2.3")
     digest = hashlib.sha256((tmp_path / "u.tar").read_bytes()).digest()
     rsa.check(digest, offer.sig, modulus(key))
+
+
+def test_offer_takes_a_signature_that_was_made_where_the_key_is(served, tmp_path, key):
+    """The key need not be on the machine that speaks to devices."""
+    made = make_update("unix", tmp_path / "u.tar", version="1.2.3")
+    url = served(partial(Quiet, directory=str(tmp_path))) + "/u.tar"
+    signature = run("firmware", "sign", made.path, "--key", key).strip()
+
+    offer = offer_of(made.path, url, signature=signature)
+
+    assert offer == offer_of(made.path, url, key=key)
+
+
+@pytest.mark.parametrize("given", [(), ("--key", "k.pem", "--sig", "00")])
+def test_update_wants_either_a_key_or_a_signature(given):
+    """Not both, and not neither."""
+    arguments = ("update", "d1", "--file", "u.tar", "--url", "http://x/u.tar", *given)
+    done = CliRunner().invoke(app, [*arguments])
+
+    assert done.exit_code == 1
+    assert "--key, or --sig" in done.output
 
 
 def test_address_that_serves_another_update_gets_no_signature(served, tmp_path, key):
@@ -83,7 +104,7 @@ def test_address_that_serves_another_update_gets_no_signature(served, tmp_path, 
     url = served(partial(Quiet, directory=str(tmp_path / "www"))) + "/u.tar"
 
     with pytest.raises(DeviceFault, match=r"serves another file than .*Nothing was offered"):
-        offer_of(mine, url, key)
+        offer_of(mine, url, key=key)
 
 
 def test_offer_of_what_is_no_update_is_refused(served, tmp_path, key):
@@ -94,15 +115,15 @@ def test_offer_of_what_is_no_update_is_refused(served, tmp_path, key):
 
     for name in ("page.html", "empty"):
         with pytest.raises(DeviceFault, match="is no update: make one with"):
-            offer_of(tmp_path / name, url, key)
+            offer_of(tmp_path / name, url, key=key)
     with pytest.raises(DeviceFault, match=r"absent\.tar cannot be read"):
-        offer_of(tmp_path / "absent.tar", url, key)
+        offer_of(tmp_path / "absent.tar", url, key=key)
 
 
 def test_address_that_serves_nothing_is_told(served, tmp_path, archive, key):
     """The device could not fetch it either."""
     with pytest.raises(DeviceFault, match=r"cannot be fetched from here.*404"):
-        offer_of(archive, served(partial(Quiet, directory=str(tmp_path))) + "/absent.tar", key)
+        offer_of(archive, served(partial(Quiet, directory=str(tmp_path))) + "/absent.tar", key=key)
 
 
 def test_address_that_serves_more_than_a_device_takes_is_refused(served, tmp_path, archive, key):
@@ -110,20 +131,20 @@ def test_address_that_serves_more_than_a_device_takes_is_refused(served, tmp_pat
     (tmp_path / "big").write_bytes(bytes(1_048_577))
 
     with pytest.raises(DeviceFault, match="larger than the 1048576 bytes"):
-        offer_of(archive, served(partial(Quiet, directory=str(tmp_path))) + "/big", key)
+        offer_of(archive, served(partial(Quiet, directory=str(tmp_path))) + "/big", key=key)
 
 
 def test_address_that_leads_elsewhere_is_refused(served, archive, key):
     """A device does not follow, so neither does this."""
     with pytest.raises(DeviceFault, match="302"):
-        offer_of(archive, served(Elsewhere), key)
+        offer_of(archive, served(Elsewhere), key=key)
 
 
 @pytest.mark.parametrize("url", ["ftp://x/u.tar", "file:///etc/passwd", "u.tar"])
 def test_address_of_another_scheme_is_refused(url, archive, key):
     """Nothing is read from this machine's disk."""
     with pytest.raises(DeviceFault, match="http:// or https://"):
-        offer_of(archive, url, key)
+        offer_of(archive, url, key=key)
 
 
 class Scripted:
