@@ -15,7 +15,7 @@ from .renewal import Renewal
 from .session import VERSION, Session
 from .supervisor import SAFE_MODE_AFTER, Supervisor
 
-_WATCHDOG_MS = const(8000)
+_WATCHDOG_MS = const(60000)  # or what the board can: a Pico W 8.4 s
 _SETTLED_MS = const(60000)
 _FLOOR_MS = const(3600000)
 _SAFE_MS = const(600000)
@@ -57,10 +57,12 @@ class App:
             self.log.note("config: " + fault)
         self.boots = Boots(folder)
         cause = board.reset_cause()
-        boot = self.boots.begin(cause, values["boot_from"])
-        self.safe = self.boots.failures >= SAFE_MODE_AFTER
-        self._open_store(boot, values)
+        self._open_store(values)
         watchdog.feed()
+        boot = self.boots.begin(cause, max(values["boot_from"], self.outbox.highest_boot()))
+        self.safe = self.boots.failures >= SAFE_MODE_AFTER
+        self.outbox.begin(boot)
+        self.outbox.named(values["site"], values["device"])
         self.session = Session(
             site=values["site"] or _UNNAMED,
             device=values["device"] or _UNNAMED,
@@ -90,7 +92,8 @@ class App:
             tasks.spawn("sampling", self.measuring.run, 3 * period_ms + 10000)
         if self.link is not None:
             tasks.spawn("link", self.link.run, 120000)
-            tasks.spawn("clock", self._keep_time, 0)
+            if not self.safe:
+                tasks.spawn("clock", self._keep_time, 0)
         tasks.spawn("housekeeping", self._keep_house, 30000)
         tasks.spawn("portal", self.renewal.offer_portal, 0)
         try:
@@ -113,11 +116,11 @@ class App:
 
     # -- put together
 
-    def _open_store(self, boot: int, values) -> None:
+    def _open_store(self, values) -> None:
         store = values["store"]
         self.outbox = Outbox(
             self.board.folder,
-            boot=boot,
+            boot=0,  # the number comes from above what is in it
             limit_bytes=store["limit_kib"] * 1024,
             ring_bytes=store["ring_kib"] * 1024,
             commit_ms=store["commit_s"] * 1000,
@@ -126,7 +129,6 @@ class App:
             flash_free=self.board.flash_free,
         )
         self.outbox.open()
-        self.outbox.named(values["site"], values["device"])
 
     def _tell_start(self, cause: str, values) -> None:
         """The first event of a boot: why it began and what may be missing since the last."""
@@ -189,7 +191,13 @@ class App:
         hosts = self.link.config["ntp"]
         if hosts:
             await sntp.keep_time(
-                self.clock, hosts, on_time=self._dated, random=self.random, log=self.log
+                self.clock,
+                hosts,
+                on_time=self._dated,
+                random=self.random,
+                log=self.log,
+                ready=self.board.network.is_up,
+                resolve=self.link.resolve,
             )
         else:
             await asyncio.Event().wait()

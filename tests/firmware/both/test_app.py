@@ -342,6 +342,17 @@ class TestApp(unittest.TestCase):
 
         self.assertEqual((found["slot"], found["trial"]), ("", False))
 
+    def test_app_boot_number_is_above_all_that_the_store_holds(self):
+        """Both records of starts are gone and messages are not: no number is given twice."""
+        device = self.started()
+        device.keep("command")
+        before = device.session.boot
+        for path in (self.folder + "/boots.a", self.folder + "/boots.b"):
+            if folders.exists(path):
+                folders.remove(path)
+
+        self.assertTrue(self.started().session.boot > before)
+
     def test_app_stalled_task_is_named_by_the_next_boot(self):
         """Before the watchdog bites, everything is kept and the culprit written down."""
         device = self.started()
