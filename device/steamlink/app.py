@@ -16,6 +16,7 @@ from .session import VERSION, Session
 from .supervisor import SAFE_MODE_AFTER, Supervisor
 
 _WATCHDOG_MS = const(60000)  # or what the board can: a Pico W 8.4 s
+_GOODBYE_S = const(4)
 _SETTLED_MS = const(60000)
 _FLOOR_MS = const(3600000)
 _SAFE_MS = const(600000)
@@ -99,7 +100,9 @@ class App:
         try:
             await tasks.run()
         except asyncio.CancelledError:  # CPython's way of an interrupt
-            await self.leave()
+            if not self._restarting:
+                await self.leave()
+                self.keep("stopped")  # now: the loop's own end may take long
             raise
 
     def introduction(self) -> str:
@@ -112,7 +115,10 @@ class App:
     async def leave(self) -> None:
         """Say stopped to the broker, if it is there."""
         if self.link is not None:
-            await self.link.close()
+            try:
+                await asyncio.wait_for(self.link.close(), _GOODBYE_S)
+            except asyncio.TimeoutError:
+                self.log.note("link: no goodbye in time")
 
     # -- put together
 
@@ -352,7 +358,7 @@ def run(app) -> None:
             return  # it had not begun
         if sys.implementation.name == "micropython":  # its loop stands as it was
             asyncio.get_event_loop().run_until_complete(app.leave())
-        app.keep("stopped")
+            app.keep("stopped")
     except Exception as fault:
         if app.supervisor is not None:
             app.boots.blame("crash: {}".format(type(fault).__name__))

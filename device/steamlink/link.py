@@ -123,7 +123,10 @@ class Link:
 
     async def resolve(self, name: str) -> str:
         """The address of a host without holding up the loop; the name where the system sees to it."""
-        server = self._network.dns()
+        network = self._network
+        if hasattr(network, "lookup"):
+            return await network.lookup(name)
+        server = network.dns()
         if not server:
             return name
         from .dns import address

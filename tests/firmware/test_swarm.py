@@ -74,6 +74,7 @@ class Devices:
 
     def close(self):
         async def end():
+            await asyncio.gather(*(app.leave() for app in self.apps))
             everything = asyncio.all_tasks() - {asyncio.current_task()}
             for task in everything:
                 task.cancel()

@@ -47,6 +47,12 @@ class Wired:
         """None of ours: the system looks names up."""
         return ""
 
+    async def lookup(self, name: str) -> str:
+        """The address of a name, without holding up anything."""
+        from .linux_lookups import lookup
+
+        return await lookup(name)
+
     async def reset(self) -> None:
         """Nothing to do."""
 
