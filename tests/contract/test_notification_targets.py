@@ -16,6 +16,7 @@ import structlog
 from aiosmtpd.controller import Controller
 from apprise.plugins.telegram import NotifyTelegram
 
+from bridge.clock import from_us
 from processor.counters import NotifierCounters
 from processor.notifier.apprise_target import TargetsRefused, open_targets
 from processor.notifier.routes import Address, NotificationSettings, Route
@@ -26,7 +27,7 @@ from processor.notifier.sqlite_outbox import SqliteOutbox
 from processor.notifier.target import SendFailed
 from processor.notifier.text import Notification, Severity
 from tests.servers.ports import free_port
-from tests.unit.processor.notifier.fakes import PLANT, MemorySource, event, until
+from tests.unit.processor.notifier.fakes import PLANT, T0_US, MemorySource, event, until
 
 TOKEN = "123456789:AAF-abcdefghijklmnopqrstuvwxyz01234"
 CHAT = "-1001234567890"
@@ -136,6 +137,7 @@ def run():
             NotifierCounters(),
             rng=random.Random(1),
             first_retry_s=0.05,
+            clock=lambda: from_us(T0_US + 1_000_000),  # soon after the events
         )
         stopping = threading.Event()
         thread = threading.Thread(target=notifier.run, args=(stopping,))
