@@ -5,11 +5,13 @@ command says, with the size that the command says.
 """
 
 import asyncio
+import time
 
 TYPE_CHECKING = False  # MicroPython has no typing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_LATE = "{}: not done within {} s"
 _MOST_URL = 512
 _MOST_LINE = 1024
 _MOST_LINES = 64
@@ -56,13 +58,14 @@ async def fetch(
     the answer (and what the sink raises), OSError for what is wrong with the connection.
     """
     try:
-        return await asyncio.wait_for(_fetch(url, sink, most_bytes, tls, idle_s), total_s)
+        answer = _Answer(url, idle_s, total_s)
+        return await asyncio.wait_for(_fetch(url, sink, most_bytes, tls, answer), total_s)
     except asyncio.TimeoutError:
-        raise OSError("{}: not done within {} s".format(url, total_s)) from None
+        raise OSError(_LATE.format(url, total_s)) from None
 
 
 async def _fetch(
-    url: str, sink: "Callable[[bytes], None]", most_bytes: int, tls: object, idle_s: float
+    url: str, sink: "Callable[[bytes], None]", most_bytes: int, tls: object, answer: "_Answer"
 ) -> int:
     secure, host, port, path = split(url)
     extra = {}
@@ -70,7 +73,6 @@ async def _fetch(
         if tls is None:
             raise ValueError("url {!r}: https needs a CA: configure mqtt.ca".format(url[:100]))
         extra = {"ssl": tls, "server_hostname": host}
-    answer = _Answer(url, idle_s)
     reader, writer = await answer.soon(asyncio.open_connection(host, port, **extra))
     answer.reader = reader
     try:
@@ -108,18 +110,24 @@ def _request(host: str, port: int, path: str) -> bytes:
 class _Answer:
     """One answer of a server, read with a limit on each wait."""
 
-    def __init__(self, url: str, idle_s: float) -> None:
+    def __init__(self, url: str, idle_s: float, total_s: float) -> None:
         self._url = url
         self._idle_s = idle_s
+        self._total_s = total_s
+        self._until = time.time() + total_s
         self.reader = None
         self._held = b""
 
     async def soon(self, waited_for: object) -> object:
         """The result of something that must come within the idle time."""
         try:
-            return await asyncio.wait_for(waited_for, self._idle_s)
+            result = await asyncio.wait_for(waited_for, self._idle_s)
         except asyncio.TimeoutError:
             raise OSError("{}: nothing came for {} s".format(self._url, self._idle_s)) from None
+        # CPython 3.11's wait_for may swallow the cancellation that ends the whole (bpo-42130).
+        if time.time() > self._until:
+            raise OSError(_LATE.format(self._url, self._total_s))
+        return result
 
     async def head(self) -> int | None:
         """Read status and headers; returns the length of the body if the server says it."""

@@ -9,7 +9,7 @@ from tests.firmware import web
 BODY = bytes(range(256)) * 20
 
 
-def fetch(server, path="/u.tar", most_bytes=10000, idle_s=0.3, total_s=3):
+def fetch(server, path="/u.tar", most_bytes=10000, idle_s=2, total_s=6):
     """(body, fault) of one GET from a scripted server."""
     web.start_anew()
     pieces = []
@@ -130,7 +130,9 @@ class TestHttp(unittest.TestCase):
 
     def test_http_server_that_never_answers_is_given_up(self):
         """An open connection without a byte ends after the idle time."""
-        self.assert_refused(OSError, "nothing came for 0.3 s", web.Server(b"", hang=True))
+        self.assert_refused(
+            OSError, "nothing came for 0.3 s", web.Server(b"", hang=True), idle_s=0.3
+        )
 
     def test_http_server_that_stops_in_the_body_is_given_up(self):
         """The same in the middle."""
