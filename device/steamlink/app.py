@@ -113,8 +113,9 @@ class App:
         )
 
     async def leave(self) -> None:
-        """Say stopped to the broker, if it is there."""
+        """Say stopped to the broker, if it is there, for good."""
         if self.link is not None:
+            self.link.over = True
             try:
                 await asyncio.wait_for(self.link.close(), _GOODBYE_S)
             except asyncio.TimeoutError:

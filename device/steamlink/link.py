@@ -49,6 +49,7 @@ class Link:
         self.connections = 0
         self.connected = False
         self.paused = False
+        self.over = False
         self.connect_ms = _CONNECT_MS
         self.puback_ms = 10000
         self._folder = folder
@@ -83,8 +84,8 @@ class Link:
         self._wake.set()
 
     async def run(self, checkin) -> None:
-        """Connect, and again after each end, for ever."""
-        while True:
+        """Connect, and again after each end, until `over`."""
+        while not self.over:
             checkin.ok()
             if self.paused:
                 await asyncio.sleep(0.2)
@@ -207,7 +208,8 @@ class Link:
         """Greet, then send until the connection ends; a fault here ends the connection."""
         try:
             await self._greet(client)
-            while True:
+            # Looked at each turn: CPython 3.11's wait_for may swallow a cancellation (bpo-42130).
+            while client is self._client:
                 checkin.ok()
                 if self.connected:
                     await self._send(client)

@@ -266,7 +266,7 @@ def test_readme_of_a_board_tells_every_pin_of_its_kit(board):
 
 
 @pytest.mark.slow
-def test_board_from_its_package_samples_the_kit_on_a_littlefs(starts):
+def test_board_from_its_package_samples_the_kit_on_a_littlefs(starts, board):
     """boot.py and main.py, as mpremote installed them, with every sensor of the kit wired."""
     found = starts(feeds=14)
 
