@@ -204,7 +204,7 @@ class App:
                 random=self.random,
                 log=self.log,
                 ready=self.board.network.is_up,
-                resolve=self.link.resolve,
+                resolve=self.board.network.lookup,
             )
         else:
             await asyncio.Event().wait()

@@ -48,24 +48,31 @@ async def fetch(
     sink: "Callable[[bytes], None]",
     *,
     most_bytes: int,
+    lookup: "Callable | None" = None,
     tls: object = None,
     idle_s: float = 15,
     total_s: float = 600,
 ) -> int:
     """GET a file, hand each piece to `sink`, and return how many bytes there were.
 
-    `tls` is an SSLContext, needed for https. ValueError for what is wrong with the address or
+    `await lookup(host)` gives the address where the system's way would hold up the loop. `tls` is
+    an SSLContext, needed for https. ValueError for what is wrong with the address or
     the answer (and what the sink raises), OSError for what is wrong with the connection.
     """
     try:
         answer = _Answer(url, idle_s, total_s)
-        return await asyncio.wait_for(_fetch(url, sink, most_bytes, tls, answer), total_s)
+        return await asyncio.wait_for(_fetch(url, sink, most_bytes, lookup, tls, answer), total_s)
     except asyncio.TimeoutError:
         raise OSError(_LATE.format(url, total_s)) from None
 
 
 async def _fetch(
-    url: str, sink: "Callable[[bytes], None]", most_bytes: int, tls: object, answer: "_Answer"
+    url: str,
+    sink: "Callable[[bytes], None]",
+    most_bytes: int,
+    lookup: "Callable | None",
+    tls: object,
+    answer: "_Answer",
 ) -> int:
     secure, host, port, path = split(url)
     extra = {}
@@ -73,7 +80,8 @@ async def _fetch(
         if tls is None:
             raise ValueError("url {!r}: https needs a CA: configure mqtt.ca".format(url[:100]))
         extra = {"ssl": tls, "server_hostname": host}
-    reader, writer = await answer.soon(asyncio.open_connection(host, port, **extra))
+    place = host if lookup is None else await answer.soon(lookup(host))
+    reader, writer = await answer.soon(asyncio.open_connection(place, port, **extra))
     answer.reader = reader
     try:
         writer.write(_request(host, port, path))

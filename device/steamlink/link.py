@@ -6,7 +6,7 @@ entry leaves the outbox only with its PUBACK.
 
 import asyncio
 
-from . import contract, forget, mqtt, pacing
+from . import contract, mqtt, pacing
 from .constant import const
 
 WINDOW = 4
@@ -122,19 +122,6 @@ class Link:
         except OSError:
             client.close()
 
-    async def resolve(self, name: str) -> str:
-        """The address of a host without holding up the loop; the name where the system sees to it."""
-        network = self._network
-        if hasattr(network, "lookup"):
-            return await network.lookup(name)
-        server = network.dns()
-        if not server:
-            return name
-        from .dns import address
-
-        forget("dns")  # it stays until it is done
-        return await address(name, server, self.clock.up_ms)
-
     # -- one connection
 
     async def _live(self, checkin) -> None:
@@ -190,7 +177,7 @@ class Link:
             will=(self.session.topics["state"], self.session.state("offline", self.conn)),
             puback_timeout_ms=self.puback_ms,
             up_ms=self.clock.up_ms,
-            resolve=self.resolve,
+            resolve=self._network.lookup,
         )
         client.on_acknowledged = self._acknowledged
         client.on_message = self._received

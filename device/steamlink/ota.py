@@ -67,8 +67,9 @@ async def update(
         raise ValueError("ota: {} bytes free; {} needed".format(free, size + _RESERVE_BYTES))
     staged = False
     try:
-        await _fetch(args["url"], size, digest, slots.place(folder, name), progress, tls)
-        about = _about(slots.place(folder, name))
+        place = slots.place(folder, name)
+        await _fetch(args["url"], size, digest, place, progress, board.network.lookup, tls)
+        about = _about(place)
         _check_board(about, board.name)
         _check_age(about, _made_of_running(folder))
         board.sync()
@@ -87,6 +88,7 @@ async def _fetch(
     digest: bytes,
     folder: str,
     progress: "Callable[[int, int], None] | None",
+    lookup: "Callable",
     tls: object,
 ) -> None:
     unpacker = ustar.Unpacker(folder, size)
@@ -101,7 +103,7 @@ async def _fetch(
             progress(done[0], size)
 
     try:
-        got = await http.fetch(url, take, most_bytes=size, tls=tls)
+        got = await http.fetch(url, take, most_bytes=size, lookup=lookup, tls=tls)
         if got != size:
             raise ValueError("ota: {} bytes came; {} were said".format(got, size))
         if hashed.digest() != digest:

@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 
-from . import contract, dns, portal_page, portal_request
+from . import contract, portal_names, portal_page, portal_request
 
 TYPE_CHECKING = False  # MicroPython has no typing
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ async def _listen(portal: "Portal", host: str, port: int) -> object:
 async def _serve_names(host: str, port: int, address: str) -> None:
     """Answer every name with our address; without it the page is there and does not open itself."""
     try:
-        await dns.serve(host, port, address)
+        await portal_names.serve(host, port, address)
     except OSError as fault:
         print("portal: no names, cannot listen on {}:{}: {}".format(host, port, fault))  # noqa: T201
 

@@ -22,8 +22,8 @@ A board is one file here with a class `Board`; nothing else of the firmware impo
 
     network.up(ssid, password, timeout_ms)   async; OSError says why not
     network.is_up() .down() .rssi() .address()   rssi in dBm or None, address as text or ""
-    network.dns()                            address of the name server, "" where the system asks it
-    network.lookup(name)                     async, only on Linux: the address of a name
+    network.lookup(name)                     async, holds up nothing: the address of a name;
+                                             OSError where nobody knows it
     network.reset()                          async; the radio off and on again
     network.access_point(name, password)     async; the address that it gave itself
     network.close_access_point()             takes it off the air

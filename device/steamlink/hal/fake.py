@@ -41,7 +41,7 @@ class Network:
     """Wi-Fi in the hands of a test.
 
     `there`: the access point is on the air. `wedged`: joining fails until so many `reset`s.
-    `name_server`: what `dns` says. `joins`, `resets`: how often they were asked for. Leaving the air drops the link.
+    `names`: the addresses that `lookup` knows. `joins`, `resets`: how often they were asked for. Leaving the air drops the link.
     """
 
     def __init__(self, board) -> None:
@@ -56,7 +56,7 @@ class Network:
         self.resets = 0
         self.asked = None
         self.point = False
-        self.name_server = ""
+        self.names = {}
 
     async def up(self, ssid: str, password: str, timeout_ms: int) -> None:
         """Join; as long as the real one takes, the board's time goes on."""
@@ -88,9 +88,10 @@ class Network:
         """A documentation address while joined (RFC 5737)."""
         return "192.0.2.7" if self.is_up() else ""
 
-    def dns(self) -> str:
-        """`name_server` while joined."""
-        return self.name_server if self.is_up() else ""
+    async def lookup(self, name: str) -> str:
+        """What `names` says of it, else itself."""
+        await asyncio.sleep(0)
+        return self.names.get(name, name)
 
     async def reset(self) -> None:
         """Off and on: unwedges by one."""

@@ -43,12 +43,8 @@ class Wired:
         finally:
             probe.close()
 
-    def dns(self) -> str:
-        """None of ours: the system looks names up."""
-        return ""
-
     async def lookup(self, name: str) -> str:
-        """The address of a name, without holding up anything."""
+        """The address of a name, without holding up the loop; OSError where nobody knows it."""
         from .linux_lookups import lookup
 
         return await lookup(name)
@@ -131,7 +127,7 @@ class Linux:
         if cfg.get("kind") == "tcp":
             from .tcp import Tcp
 
-            return Tcp(cfg)
+            return Tcp(cfg, self.network.lookup)
         raise unknown_bus(self.name, cfg, ("tcp",))
 
 

@@ -89,7 +89,7 @@ class Micro:
         if kind == "tcp":
             from .tcp import Tcp
 
-            return Tcp(cfg)
+            return Tcp(cfg, self.network.lookup)
         if kind == "uart":
             from .micro_uart import Uart
 

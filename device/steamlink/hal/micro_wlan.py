@@ -74,13 +74,16 @@ class Wlan:
         """The address, "" while not joined."""
         return _address(self._station) if self.is_up() else ""
 
-    def dns(self) -> str:
-        """The name server's address, "" where none is known."""
-        if not self.is_up():
-            return ""
-        if hasattr(network, "ipconfig"):
-            return _given(network.ipconfig("dns"))
-        return _given(self._station.ifconfig()[3])
+    async def lookup(self, name: str) -> str:
+        """The address of a name, without holding up the loop; OSError where nobody knows it."""
+        from .. import forget  # noqa: TID252 - on a board the package has another name
+        from .micro_lookups import address
+
+        forget("hal.micro_lookups")  # it stays until it is done
+        since = time.ticks_ms()
+        return await address(
+            name, self._name_server(), lambda: time.ticks_diff(time.ticks_ms(), since)
+        )
 
     async def reset(self) -> None:
         """Take the radio's power and give it again: cures a wedged one."""
@@ -122,6 +125,14 @@ class Wlan:
                 pass
             self._station = station
         return self._station
+
+    def _name_server(self) -> str:
+        """The name server's address, "" where none is known."""
+        if not self.is_up():
+            return ""
+        if hasattr(network, "ipconfig"):
+            return _given(network.ipconfig("dns"))
+        return _given(self._station.ifconfig()[3])
 
     def _leave(self) -> None:
         try:  # noqa: SIM105

@@ -9,9 +9,9 @@ _MOST_STALE = 16
 
 
 class Tcp:
-    """Bytes to and from `cfg["host"]`, `cfg["port"]`."""
+    """Bytes to and from `cfg["host"]`, `cfg["port"]`; `await lookup(host)` gives its address."""
 
-    def __init__(self, cfg) -> None:
+    def __init__(self, cfg, lookup, connect_s: float = _CONNECT_S) -> None:
         host, port = cfg.get("host"), cfg.get("port")
         if not isinstance(host, str) or not host:
             raise ValueError("tcp: host {!r} is no name or address".format(host))
@@ -19,6 +19,8 @@ class Tcp:
             raise ValueError("tcp: port {!r}; 1 to 65535".format(port))
         self._host = host
         self._port = port
+        self._lookup = lookup
+        self._connect_s = connect_s
         self._reader = None
         self._writer = None
         self._in = b""
@@ -64,11 +66,12 @@ class Tcp:
     async def _connect(self) -> None:
         self._in = b""
         try:
-            self._reader, self._writer = await asyncio.wait_for(
-                asyncio.open_connection(self._host, self._port), _CONNECT_S
-            )
+            self._reader, self._writer = await asyncio.wait_for(self._open(), self._connect_s)
         except asyncio.TimeoutError:
             raise OSError("tcp: {}:{} does not answer".format(self._host, self._port)) from None
+
+    async def _open(self) -> tuple:
+        return await asyncio.open_connection(await self._lookup(self._host), self._port)
 
     async def _gather(self, n: int) -> None:
         while len(self._in) < n:

@@ -72,7 +72,7 @@ class TestPort(unittest.TestCase):
                 "down",
                 "rssi",
                 "address",
-                "dns",
+                "lookup",
                 "reset",
                 "close_access_point",
             ):
@@ -282,6 +282,11 @@ class TestUnix(unittest.TestCase):
         self.assertTrue(isinstance(self.board.bus({"kind": "tcp", "host": "x", "port": 1}), Tcp))
 
 
+async def itself(host):
+    """The address of an address."""
+    return host
+
+
 class TestTcp(unittest.TestCase):
     def with_server(self, serve, talk):
         """Run `talk(bus)` against a server whose connections `serve(reader, writer)` keeps."""
@@ -294,7 +299,7 @@ class TestTcp(unittest.TestCase):
                     break
                 except OSError:
                     continue
-            bus = Tcp({"kind": "tcp", "host": "127.0.0.1", "port": port})
+            bus = Tcp({"kind": "tcp", "host": "unit.plant.example", "port": port}, self.find)
             try:
                 return await talk(bus)
             finally:
@@ -303,6 +308,11 @@ class TestTcp(unittest.TestCase):
                 await asyncio.sleep(0.05)  # the server's side sees the end
 
         return asyncio.run(run())
+
+    async def find(self, host):
+        """What the network says of a name."""
+        self.assertEqual(host, "unit.plant.example")
+        return "127.0.0.1"
 
     async def echo(self, reader, writer):
         """Answer what comes, until nothing does."""
@@ -364,11 +374,24 @@ class TestTcp(unittest.TestCase):
 
     def test_tcp_with_nobody_there_is_an_oserror_of_the_write(self):
         """And of a read before any write."""
-        bus = Tcp({"kind": "tcp", "host": "127.0.0.1", "port": 1})
+        bus = Tcp({"kind": "tcp", "host": "127.0.0.1", "port": 1}, itself)
         self.assertTrue(fault_of(asyncio.run, bus.write(b"x")) != "")
         self.assertIn("write first", fault_of(asyncio.run, bus.read(1, 10)))
 
+    def test_tcp_name_that_nobody_knows_is_an_oserror_and_one_that_hangs_ends_in_time(self):
+        """As an address that does not answer; the loop goes on meanwhile."""
+
+        async def unknown(host):
+            raise OSError(host + ": no such name")
+
+        async def silent(_host):
+            await asyncio.Event().wait()
+
+        for find, why in ((unknown, "no such name"), (silent, "does not answer")):
+            bus = Tcp({"kind": "tcp", "host": "unit.example", "port": 502}, find, connect_s=0.05)
+            self.assertIn(why, fault_of(asyncio.run, bus.write(b"x")))
+
     def test_tcp_of_wrong_configuration_names_the_field(self):
         """A host that is none, a port out of range."""
-        self.assertIn("host", fault_of(Tcp, {"host": None, "port": 502}))
-        self.assertIn("port", fault_of(Tcp, {"host": "x", "port": 70000}))
+        self.assertIn("host", fault_of(Tcp, {"host": None, "port": 502}, itself))
+        self.assertIn("port", fault_of(Tcp, {"host": "x", "port": 70000}, itself))

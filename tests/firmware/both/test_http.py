@@ -9,7 +9,7 @@ from tests.firmware import web
 BODY = bytes(range(256)) * 20
 
 
-def fetch(server, path="/u.tar", most_bytes=10000, idle_s=2, total_s=6):
+def fetch(server, path="/u.tar", most_bytes=10000, idle_s=2, total_s=6, lookup=None):
     """(body, fault) of one GET from a scripted server."""
     web.start_anew()
     pieces = []
@@ -17,7 +17,12 @@ def fetch(server, path="/u.tar", most_bytes=10000, idle_s=2, total_s=6):
     async def run():
         async with server as url:
             return await http.fetch(
-                url + path, pieces.append, most_bytes=most_bytes, idle_s=idle_s, total_s=total_s
+                url + path,
+                pieces.append,
+                most_bytes=most_bytes,
+                lookup=lookup,
+                idle_s=idle_s,
+                total_s=total_s,
             )
 
     try:
@@ -36,6 +41,22 @@ class TestHttp(unittest.TestCase):
         _, fault = fetch(server, **limits)
         self.assertIsInstance(fault, kind, repr(fault))
         self.assertIn(words, str(fault))
+
+    def test_http_host_is_looked_up_where_nothing_is_held_up(self):
+        """By whoever the network knows; a name server that is silent ends in time."""
+        asked = []
+
+        async def lookup(name):
+            asked.append(name)
+            return name
+
+        async def silent(_name):
+            await asyncio.Event().wait()
+
+        self.assertTrue(fetch(web.Server(web.ok(BODY)), lookup=lookup) == (BODY, None))
+        self.assertEqual(asked, [web.HOST])
+        _, fault = fetch(web.Server(web.ok(BODY)), lookup=silent, idle_s=0.1)
+        self.assertIn("nothing came for 0.1 s", str(fault))
 
     def test_http_body_of_the_said_length_is_handed_over_piece_by_piece(self):
         """All bytes come, in order; no piece is large."""

@@ -271,7 +271,7 @@ class TestModbus(unittest.TestCase):
 
         async def read():
             async with Server(unit) as stream:
-                bus = tcp.Tcp({"kind": "tcp", "host": web.HOST, "port": stream.port})
+                bus = tcp.Tcp({"kind": "tcp", "host": "unit", "port": stream.port}, web.address_of)
                 asks = master(bus, "tcp", timeout_ms=200)
                 got = [await asks.read(1, "holding", 7, 2)]
                 unit.script = [lambda frame: frame[:5]]

@@ -18,7 +18,7 @@ class Feed:
     def split(self, url):
         return url
 
-    async def fetch(self, url, sink, *, most_bytes, tls):
+    async def fetch(self, url, sink, *, most_bytes, lookup, tls):
         for at in range(0, len(self._content), 700):
             sink(self._content[at : at + 700])
         return len(self._content)

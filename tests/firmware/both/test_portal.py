@@ -6,7 +6,7 @@ import socket
 import struct
 import unittest
 
-from device.steamlink import dns, portal
+from device.steamlink import portal, portal_names
 from device.steamlink.config import Config
 from device.steamlink.hal.fake import Board
 from tests.firmware import folders, web
@@ -438,23 +438,23 @@ def question(name=b"\x05steam\x05local\x00", kind=1, network=1, flags=0x0100, co
 class TestPortalNames(unittest.TestCase):
     """Every name is this device."""
 
-    def test_dns_address_of_any_name_is_the_device(self):
+    def test_names_address_of_any_name_is_the_device(self):
         """The question comes back with one answer."""
-        answer = dns.answer(question(), "192.168.4.1")
+        answer = portal_names.answer(question(), "192.168.4.1")
 
         self.assertEqual(answer[:12], struct.pack(">HHHHHH", 0xBEEF, 0x8500, 1, 1, 0, 0))
         self.assertEqual(answer[12 : 12 + 17], question()[12:])
         self.assertEqual(answer[-4:], bytes([192, 168, 4, 1]))
         self.assertEqual(answer[29:41], struct.pack(">HHHIH", 0xC00C, 1, 1, 10, 4))
 
-    def test_dns_of_other_kinds_has_no_answer_but_no_error(self):
+    def test_names_of_other_kinds_has_no_answer_but_no_error(self):
         """IPv6 and service records: known name, nothing there, so that phones ask on."""
         for kind in (28, 65, 16, 255):
-            answer = dns.answer(question(kind=kind), "192.168.4.1")
+            answer = portal_names.answer(question(kind=kind), "192.168.4.1")
             self.assertEqual(answer[2:12], struct.pack(">HHHHH", 0x8500, 1, 0, 0, 0))
             self.assertEqual(len(answer), len(question()))
 
-    def test_dns_nonsense_gets_no_answer(self):
+    def test_names_nonsense_gets_no_answer(self):
         """Answers, several questions, pointers, names without end, too short, too long."""
         for query in (
             b"",
@@ -468,15 +468,15 @@ class TestPortalNames(unittest.TestCase):
             question()[:-3],
             question(name=(b"\x3f" + b"a" * 63) * 9 + b"\x00"),
         ):
-            self.assertIsNone(dns.answer(query, "192.168.4.1"))
+            self.assertIsNone(portal_names.answer(query, "192.168.4.1"))
 
-    def test_dns_server_answers_over_udp(self):
+    def test_names_server_answers_over_udp(self):
         """A real datagram, between garbage."""
         web.start_anew()
 
         async def run():
             port = 20000 + int.from_bytes(os.urandom(2), "big") % 12000
-            serving = asyncio.create_task(dns.serve(web.HOST, port, "192.168.4.1"))
+            serving = asyncio.create_task(portal_names.serve(web.HOST, port, "192.168.4.1"))
             await asyncio.sleep(0.1)
             phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             phone.setblocking(False)

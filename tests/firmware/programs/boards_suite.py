@@ -15,6 +15,7 @@ import rp2
 
 from device.steamlink.hal import board, dates
 from device.steamlink.hal.micro_wlan import Wlan
+from tests.firmware.name_server import NameServer, loopback
 
 _2026 = 1793440500250  # 2026-10-31 09:55:00.250 UTC, a Saturday
 
@@ -318,13 +319,23 @@ class TestWlan(unittest.TestCase):
         self.assertEqual((self.wlan.rssi(), self.wlan.address()), (-61, "192.0.2.9"))
         self.assertEqual(network.MADE[-1].settings["pm"], 0)
 
-    def test_wlan_tells_the_name_server_it_was_given(self):
-        """None before it joined, and none where the network gives none."""
-        self.assertEqual(self.wlan.dns(), "")
-        self.up()
-        self.assertEqual(self.wlan.dns(), "")
-        network.NAME_SERVER[0] = "192.0.2.53"
-        self.assertEqual(self.wlan.dns(), "192.0.2.53")
+    def test_wlan_asks_the_name_server_it_was_given(self):
+        """Without one the name is left to the interpreter."""
+
+        async def look_up():
+            server = NameServer(loopback)
+            task = asyncio.create_task(server.run())
+            await self.wlan.up("plant", "secret-word", 4000)
+            network.NAME_SERVER[0] = "0.0.0.0"
+            found = [await self.wlan.lookup("unit.plant.example")]
+            network.NAME_SERVER[0] = server.address
+            found.append(await self.wlan.lookup("unit.plant.example"))
+            task.cancel()
+            await asyncio.sleep(0)
+            server.close()
+            return found
+
+        self.assertEqual(asyncio.run(look_up()), ["unit.plant.example", "127.0.0.1"])
         network.NAME_SERVER[0] = "0.0.0.0"
 
     def test_wlan_with_wrong_password_says_so_before_the_time_is_up(self):

@@ -4,7 +4,7 @@ import asyncio
 import os
 import unittest
 
-from device.steamlink import dns
+from device.steamlink.hal.micro_lookups import address, is_address
 from tests.firmware import name_server
 from tests.firmware.name_server import NameServer, answer
 from tests.firmware.scripted_broker import real_ms, run
@@ -12,7 +12,7 @@ from tests.firmware.scripted_broker import real_ms, run
 PLACE = bytes([192, 0, 2, 44])
 
 
-class TestDns(unittest.TestCase):
+class TestLookups(unittest.TestCase):
     """One name."""
 
     def ask(self, script, name="broker.plant.example", timeout_ms=150):
@@ -22,7 +22,7 @@ class TestDns(unittest.TestCase):
             self.server = NameServer(script)
             task = asyncio.create_task(self.server.run())
             try:
-                return await dns.address(name, self.server.address, real_ms, timeout_ms)
+                return await address(name, self.server.address, real_ms, timeout_ms)
             except OSError as fault:
                 return str(fault)
             finally:
@@ -32,28 +32,28 @@ class TestDns(unittest.TestCase):
 
         return run(both())
 
-    def test_dns_name_gives_its_address(self):
+    def test_lookup_name_gives_its_address(self):
         """The first address of the answer."""
         self.assertEqual(self.ask(lambda query: answer(query, (1, PLACE))), "192.0.2.44")
         self.assertEqual(self.server.names, ["broker.plant.example"])
 
-    def test_dns_alias_gives_the_address_of_what_it_stands_for(self):
+    def test_lookup_alias_gives_the_address_of_what_it_stands_for(self):
         """CNAME first, then A, also beside an address of IPv6."""
         records = (5, b"\x01x\xc0\x0c"), (28, bytes(16)), (1, PLACE)
         self.assertEqual(self.ask(lambda query: answer(query, *records)), "192.0.2.44")
 
-    def test_dns_address_is_not_asked_for(self):
+    def test_lookup_address_is_not_asked_for(self):
         """It is its own; and with no server known the name is left to the system."""
         for name, server in (("10.0.0.5", "127.0.0.1:9"), ("broker.example", "")):
-            self.assertEqual(run(dns.address(name, server, real_ms)), name)
+            self.assertEqual(run(address(name, server, real_ms)), name)
 
-    def test_dns_name_like_an_address_is_none(self):
+    def test_lookup_name_like_an_address_is_none(self):
         """Four numbers below 256, nothing else."""
         for name in ("1.2.3.256", "1.2.3", "1.2.3.4.5", "a.b.c.d", "1.2.3.", "1.2.3.1000", ""):
-            self.assertFalse(dns.is_address(name))
-        self.assertTrue(dns.is_address("255.0.10.1"))
+            self.assertFalse(is_address(name))
+        self.assertTrue(is_address("255.0.10.1"))
 
-    def test_dns_server_that_is_silent_is_asked_again_and_holds_nobody_up(self):
+    def test_lookup_server_that_is_silent_is_asked_again_and_holds_nobody_up(self):
         """The loop goes on: a turn of it never takes long."""
         turns = []
 
@@ -66,7 +66,7 @@ class TestDns(unittest.TestCase):
             server = NameServer(lambda query: [])
             tasks = [asyncio.create_task(server.run()), asyncio.create_task(others())]
             try:
-                await dns.address("broker.example", server.address, real_ms, 2300)
+                await address("broker.example", server.address, real_ms, 2300)
             except OSError as fault:
                 return server.names, str(fault)
             finally:
@@ -79,19 +79,19 @@ class TestDns(unittest.TestCase):
         self.assertEqual((len(names), "no answer" in words), (2, True))
         self.assertTrue(max([turns[n] - turns[n - 1] for n in range(1, len(turns))]) < 1000)
 
-    def test_dns_closed_port_ends_in_time(self):
+    def test_lookup_closed_port_ends_in_time(self):
         """Nobody there is no answer."""
         with self.assertRaises(OSError):
-            run(dns.address("a.example", "127.0.0.1:9", real_ms, 60))
+            run(address("a.example", "127.0.0.1:9", real_ms, 60))
 
-    def test_dns_unknown_name_and_refusal_say_so_at_once(self):
+    def test_lookup_unknown_name_and_refusal_say_so_at_once(self):
         """RCODE 3 is no such name; anything else is the server's trouble."""
         for code, words in ((3, "no such name"), (2, "refuses (2)"), (5, "refuses (5)")):
             text = self.ask(lambda query, code=code: answer(query, flags=0x8180 | code))
             self.assertIn(words, text)
         self.assertIn("no IPv4", self.ask(lambda query: answer(query, (28, bytes(16)))))
 
-    def test_dns_answer_to_another_question_is_passed_over(self):
+    def test_lookup_answer_to_another_question_is_passed_over(self):
         """Another number, another name, a question, a stump: the true answer still counts."""
 
         def script(query):
@@ -106,7 +106,7 @@ class TestDns(unittest.TestCase):
         found = self.ask(script)
         self.assertTrue(found == "192.0.2.44" or "no IPv4" in found, found)
 
-    def test_dns_answer_of_random_bytes_gives_an_address_or_an_oserror(self):
+    def test_lookup_answer_of_random_bytes_gives_an_address_or_an_oserror(self):
         """Garbage behind the true question never raises anything else."""
         for _ in range(30):
             found = self.ask(
@@ -115,7 +115,7 @@ class TestDns(unittest.TestCase):
             )
             self.assertTrue(isinstance(found, str))
 
-    def test_dns_name_that_is_none_is_an_oserror(self):
+    def test_lookup_name_that_is_none_is_an_oserror(self):
         """Empty labels and labels of more than 63 letters."""
         for name in ("a..b", "x" * 64 + ".example", "."):
             self.assertIn("no name of a host", self.ask(name_server.loopback, name))
