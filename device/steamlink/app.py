@@ -321,9 +321,11 @@ class App:
         try:
             await asyncio.sleep(0.3)  # the ack goes first
             await self.leave()
-        finally:  # whatever came of the goodbye
-            self.keep(reason)
-            self.board.restart()
+        finally:  # whatever came of the goodbye, or of what is kept
+            try:
+                self.keep(reason)
+            finally:
+                self.board.restart()
 
     def keep(self, reason: str) -> None:
         """Write what is only in memory: the last thing before a planned end."""

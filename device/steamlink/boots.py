@@ -35,11 +35,11 @@ class Boots:
         """Count this start and return its number, above every earlier one and `at_least`.
 
         The number is in flash before it is used; where flash refuses, `saved` says so. Then, and
-        where the record is damaged, it lies by chance anywhere in the next 65536: the same number
+        where a copy of the record is damaged, it lies by chance anywhere in the next 65536: the same number
         twice would make two messages one.
         """
         found = self._copies.load()
-        damaged = found is None and self._copies.damaged
+        damaged = self._copies.damaged  # if only one is, it may have been the newer
         last = found[1] if found else {}
         self.cause = cause
         self.clean = last.get("clean") is True

@@ -18,6 +18,7 @@ _MOST_WAITING = const(16)
 _MOST_DELAY_MS = const(30000)
 _NETWORK_MS = const(30000)
 _CONNECT_MS = const(15000)
+_STEADY_MS = const(10000)  # a shorter connection, however it began, is another failed attempt
 _SLOWLY_MS = const(30000)  # after a refusal: it asks for a person, not for haste
 _RESET_NETWORK_MS = const(300000)
 _RESTART_MS = const(1800000)
@@ -64,6 +65,7 @@ class Link:
         self._waiting = []  # (kind, payload): acks, births, diags
         self._flying = {}  # packet id -> (entry, up_ms)
         self._use_next = False
+        self._online_ms = 0
         self._network_since = None
         self._distrust = ""
 
@@ -218,7 +220,7 @@ class Link:
         self._greeting = None
         self.connected = True
         self.connections += 1
-        self._backoff.reset()
+        self._online_ms = self.clock.up_ms()
         self.outbox.connected(True)
         self._begin_backlog()
         if self.on_online is not None:
@@ -305,6 +307,8 @@ class Link:
             if getattr(client, name):
                 self.counters.add("mqtt_" + name, getattr(client, name))
         self._client = self._greeting = None
+        if self.connected and self.clock.up_ms() - self._online_ms >= _STEADY_MS:
+            self._backoff.reset()
         self.connected = False
         flying = [entry for entry, _ in self._flying.values()]
         self._flying = {}

@@ -275,12 +275,16 @@ class Client:
             self.callback_fault = _words(error)
 
     async def _keep(self, live) -> None:
-        while live.fault is None:
-            await asyncio.sleep(self._tick_ms / 1000)
-            now_ms = self._up_ms()
-            why = self._silence(live, now_ms) or self._late(live, now_ms)
-            if why:
-                live.fail(why)
+        try:
+            while live.fault is None:
+                await asyncio.sleep(self._tick_ms / 1000)
+                now_ms = self._up_ms()
+                # Late ones first: a ping that waits to be written would hold them up.
+                why = self._late(live, now_ms) or self._silence(live, now_ms)
+                if why:
+                    live.fail(why)
+        except Exception as error:  # noqa: BLE001 - nobody would look at the limits any more
+            live.fail(_words(error))
 
     def _silence(self, live, now_ms: int) -> str:
         """Ping where it is due; why the connection is dead, if it is."""

@@ -115,15 +115,13 @@ class Outbox:
         now = self._up_ms()
         entry = Entry(kind, self.boot, seq, payload, live)
         entry.dated = dated
-        entry.at = now
         if dated:
             self._times.learn(payload)
         elif not self._date_entry(entry):
             self._times.waiting = True
-        if not live:
-            # Its age is that of its oldest row, so that rows are kept by `commit_ms`.
-            up = stamps.up_ms(payload)
-            entry.at = now if up is None else min(now, up)
+        # Its age is that of its oldest row, so that rows are kept by `commit_ms`.
+        up = stamps.up_ms(payload)
+        entry.at = now if up is None else min(now, up)
         if kind == "event" and self._may_write(now):
             self._write(self._events, [entry], now)
         if entry.position is not None and not live:

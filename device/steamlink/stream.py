@@ -78,11 +78,9 @@ class PacketStream:
         while length is None:
             digits += await self._exactly(1)
             length = packets.length_so_far(digits)
-        if length <= self._max_packet:
-            try:
-                return start[0], await self._exactly(length), True
-            except MemoryError:
-                pass
+        body = self._room(length)
+        if body is not None:
+            return start[0], await self._fill(body), True
         if packets.check_flags(start[0]) != packets.PUBLISH or length > _MOST_SKIPPED:
             raise packets.Malformed("a packet of {} bytes".format(length))
         return start[0], await self._skip(length), False
@@ -128,9 +126,19 @@ class PacketStream:
         except Exception as error:  # noqa: BLE001 - told as the reason of the end
             self.fail("writing failed: {}".format(error))
 
+    def _room(self, length: int) -> "bytearray | None":
+        """Memory for a body; later there must be no doubt about how much of it was read."""
+        try:
+            return bytearray(length) if length <= self._max_packet else None
+        except MemoryError:
+            return None
+
     async def _exactly(self, length: int) -> bytearray:
-        body, done = bytearray(length), 0
-        while done < length:
+        return await self._fill(bytearray(length))
+
+    async def _fill(self, body: bytearray) -> bytearray:
+        done = 0
+        while done < len(body):
             done += await self._piece(body, done)
         return body
 

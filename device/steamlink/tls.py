@@ -8,6 +8,8 @@ from .constant import const
 _BEGIN = const("-----BEGIN CERTIFICATE-----")
 _END = const("-----END CERTIFICATE-----")
 _LAST_ERRNO = const(-255)  # below that, MicroPython's OSErrors carry numbers of mbedTLS
+_CLOSED = const(-0x7280)  # MBEDTLS_ERR_SSL_CONN_EOF
+_NO_MEMORY = const(-0x7F00)  # MBEDTLS_ERR_SSL_ALLOC_FAILED
 
 
 def context(ca: "bytes | None" = None):
@@ -52,14 +54,14 @@ def is_fault(error: BaseException) -> bool:
     """Whether an error of a connection comes from TLS or a certificate.
 
     MicroPython tells a bad certificate as ValueError, other faults as OSError with a number of
-    mbedTLS; CPython has SSLError.
+    mbedTLS; CPython has SSLError. A broker that closed, or no memory, is none: it may pass.
     """
     if isinstance(error, ValueError):
         return True
     if hasattr(ssl, "SSLError"):
-        return isinstance(error, ssl.SSLError)
+        return isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError)
     code = error.args[0] if isinstance(error, OSError) and error.args else 0
-    return isinstance(code, int) and code < _LAST_ERRNO
+    return isinstance(code, int) and code < _LAST_ERRNO and code not in (_CLOSED, _NO_MEMORY)
 
 
 def _certificates(ca: bytes) -> list[bytes]:

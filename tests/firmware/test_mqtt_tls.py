@@ -81,10 +81,13 @@ class Authority:
 class TlsBroker:
     """Takes one connection after the other; `first_bytes` as they came, `heard` once decrypted."""
 
-    def __init__(self, certificate: Path | None, *, mute: bool = False) -> None:
+    def __init__(
+        self, certificate: Path | None, *, mute: bool = False, closing: bool = False
+    ) -> None:
         self.first_bytes: list[int] = []
         self.heard = b""
         self._mute = mute
+        self._closing = closing
         self._context = None
         if certificate is not None:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -117,6 +120,9 @@ class TlsBroker:
 
     def _converse(self, link: socket.socket) -> None:
         self.first_bytes += link.recv(1, socket.MSG_PEEK)
+        if self._closing:
+            link.recv(100000)
+            return
         if self._mute:
             link.recv(100000)
             link.recv(100000)
@@ -234,6 +240,14 @@ def test_tls_handshake_that_never_ends_is_lost_in_time(authority, connect):
         printed = connect(broker, authority.der)
 
     assert printed == f"ConnectionLost 127.0.0.1:{broker.port} did not answer within 3000 ms\n"
+
+
+def test_tls_handshake_that_the_broker_closes_is_no_distrust(authority, connect):
+    """A broker that starts again behind a proxy closes too: the next attempt comes as ever."""
+    with TlsBroker(None, closing=True) as broker:
+        printed = connect(broker, authority.der)
+
+    assert printed.startswith(f"ConnectionLost 127.0.0.1:{broker.port}")
 
 
 def test_tls_context_requires_certificates_of_the_given_authority(authority):

@@ -1,6 +1,7 @@
 """Names looked up by the system, without holding up the loop or the program's end."""
 
 import asyncio
+import random
 import socket
 
 try:
@@ -10,7 +11,9 @@ except ImportError:  # MicroPython on Linux: its getaddrinfo is asked where the 
 
 
 async def lookup(name: str) -> str:
-    """The address of a name; OSError where nobody knows it.
+    """An address of a name, another one each time; OSError where nobody knows it.
+
+    IPv4 if there is one: boards know nothing else, so a plant's broker listens there.
 
     In a daemon thread: asyncio's own threads are waited for at the program's end, as long as a
     name server is silent, and systemd would not wait so long.
@@ -31,7 +34,7 @@ async def lookup(name: str) -> str:
     def ask() -> None:
         result = fault = None
         try:
-            result = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)[0][4][0]
+            result = _one_of(socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
         except (OSError, UnicodeError) as error:
             fault = OSError("{}: {}".format(name, error))
         try:
@@ -41,3 +44,9 @@ async def lookup(name: str) -> str:
 
     Thread(target=ask, daemon=True).start()
     return await answer
+
+
+def _one_of(found: list) -> str:
+    """By chance, so that the next attempt gets past an address where nobody is."""
+    preferred = [place for family, _, _, _, place in found if family == socket.AF_INET]
+    return random.choice(preferred or [place for *_, place in found])[0]

@@ -293,6 +293,22 @@ class TestApp(unittest.TestCase):
         else:
             self.fail("it did not restart")
 
+    def test_app_restart_without_memory_for_its_record_restarts(self):
+        """The next boot then calls its end unplanned."""
+        device = self.started()
+
+        def starve(_reason):
+            raise MemoryError
+
+        device.boots.ended = device.boots.blame = starve
+        try:
+            asyncio.run(device._restart("command"))
+        except SystemExit:
+            pass
+        else:
+            self.fail("it did not restart")
+        self.assertFalse(self.started().boots.clean)
+
     def test_app_portal_that_fails_lets_the_link_go_on(self):
         """A port that is taken, or no memory: the Wi-Fi may come back all the same."""
         device = self.started()

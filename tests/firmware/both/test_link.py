@@ -500,6 +500,34 @@ class TestLink(unittest.TestCase):
 
         self.run_scene(Scene(script), steps)
 
+    def test_link_whose_connections_end_soon_after_the_greeting_is_backed_off(self):
+        """Two boards with one name take over from each other; one that lasted begins anew."""
+
+        async def script(session):
+            await session.accept()
+            serving = asyncio.create_task(session.serve())
+            await scripted.eventually(lambda: scene.link.connected)
+            scene.clock.offset(lasting[0])
+            serving.cancel()
+
+        scene, lasting = Scene(script), [100]
+
+        async def steps(scene):
+            waits = []
+
+            async def rest(wait_ms, checkin):
+                waits.append(wait_ms)
+                await asyncio.sleep(0.001)
+
+            scene.link._backoff._random = lambda: 0.999
+            scene.link._rest = rest
+            await scripted.eventually(lambda: len(waits) > 4)
+            self.assertTrue(waits[4] > 10000)
+            lasting[0] = 11000
+            await scripted.eventually(lambda: min(waits[-2:]) < 1000)
+
+        self.run_scene(scene, steps)
+
     def test_link_without_memory_for_a_publish_keeps_the_message(self):
         """A MemoryError ends the connection; the message goes out in the next one."""
 

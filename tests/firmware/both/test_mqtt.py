@@ -8,7 +8,7 @@ import gc
 import random
 import unittest
 
-from device.steamlink import mqtt
+from device.steamlink import mqtt, packets
 from tests.firmware.scripted_broker import (
     CONNECT,
     DISCONNECT,
@@ -387,6 +387,49 @@ class TestPublishing(unittest.TestCase):
 
         against(mute, test, retries=2, puback_timeout_ms=600)
 
+    def test_publish_late_on_the_tick_of_a_ping_is_sent_again_all_the_same(self):
+        """The ping that waits to be written does not count as a line that is stuck."""
+        clock = HandClock()
+
+        async def mute(session):
+            await session.accept()
+            await session.serve(lambda _: [])
+
+        async def test(one, broker):
+            await one.publish("t", b"a")
+            for copies in range(2, 5):
+                await clock.pass_ms(1000)  # a quarter of the keepalive, and the time for a PUBACK
+                session = broker.sessions[0]
+                await eventually(lambda: len(session.published()) == copies)  # noqa: B023 - at once
+                await eventually(lambda: one._heard_ms == clock.now_ms)
+
+        against(mute, test, keepalive_s=4, puback_timeout_ms=1000, up_ms=clock.up_ms)
+
+    def test_publish_without_memory_for_its_copy_ends_the_connection(self):
+        """Else nobody would look at time limits any more: umqtt.robust's hanging for ever."""
+        clock = HandClock()
+
+        async def mute(session):
+            await session.accept()
+            await session.serve(lambda _: [])
+
+        def starved(*_, **__):
+            raise MemoryError("no room")
+
+        async def test(one, broker):
+            await one.publish("t", b"a")
+            made = packets.publish
+            packets.publish = starved
+            try:
+                await clock.pass_ms(2000)
+                error = await ended(one)
+            finally:
+                packets.publish = made
+            self.assertIn("MemoryError", str(error))
+            self.assertEqual(one.unacknowledged(), [1])
+
+        against(mute, test, puback_timeout_ms=1000, up_ms=clock.up_ms)
+
     def test_puback_of_unknown_id_or_twice_is_counted(self):
         """A wrong or a doubled PUBACK acknowledges nothing and does no harm."""
 
@@ -562,6 +605,36 @@ class TestReceiving(unittest.TestCase):
             self.assertEqual(one.oversize, 1)
 
         against(good, test, max_packet=2000000)
+
+    def test_message_whose_memory_ends_in_the_middle_ends_the_connection(self):
+        """What has been read cannot be read past: a PUBACK in its text must not count."""
+        data = message("cmd", b"\x40\x02\x00\x01" * 400, 5)
+
+        async def test(one, broker):
+            await one.publish("t", b"x")
+            reader = one._stream._reader
+            read, pieces = reader.read, []
+
+            async def starved(most):
+                pieces.append(most)
+                if len(pieces) == 5:
+                    raise MemoryError("no room")
+                return await read(most)
+
+            class Reader:
+                read = staticmethod(starved)
+
+            one._stream._reader = Reader()
+            await broker.sessions[0].send(data)
+            error = await ended(one)
+            self.assertIn("MemoryError", str(error))
+            self.assertEqual(one.acks, [])
+
+        async def mute(session):
+            await session.accept()
+            await session.serve(lambda _: [])
+
+        against(mute, test)
 
     def test_callback_that_raises_is_counted(self):
         """The owner's fault is not the connection's; the message is acknowledged."""
