@@ -24,6 +24,7 @@ COMMON = {
 
 _LETTERS = const("abcdefghijklmnopqrstuvwxyz0123456789_")
 _MOST_DECIMALS = const(6)
+_INFINITY = float("inf")
 _PACKAGE = __name__.rsplit(".", 1)[0]
 
 
@@ -66,7 +67,10 @@ def make(cfg, buses):
         )
     _check(complete)
     driver = module.Driver(bus, complete)
-    driver.chains = [_chain(complete, metric) for metric in driver.metrics()]
+    driver.chains = []
+    for metric in driver.metrics():
+        _check_metric(*metric)
+        driver.chains.append(_chain(complete, metric))
     return driver
 
 
@@ -111,12 +115,49 @@ def _module(kind):
         raise ValueError("kind {!r}: there is no driver sensors/{}.py".format(kind, kind)) from None
 
 
+def numeric(what, value, least=None, *, whole=False):
+    """`value`, if it is a finite number from `least` on; else ValueError, which says of `what`."""
+    good = isinstance(value, int) or (
+        not whole and isinstance(value, float) and -_INFINITY < value < _INFINITY
+    )
+    # A bool is an int in CPython but not in MicroPython.
+    if not good or value is True or value is False or (least is not None and value < least):
+        raise ValueError(
+            "{} {!r}: a {}number{}".format(
+                what,
+                value,
+                "whole " if whole else "",
+                "" if least is None else " from {}".format(least),
+            )
+        )
+    return value
+
+
 def _check(cfg):
-    for key in ("every_ms", "lead_ms", "timeout_ms", "decimals"):
-        if not isinstance(cfg[key], int) or cfg[key] < 0:
-            raise ValueError("{} {!r}: a whole number from 0".format(key, cfg[key]))
-    if cfg["decimals"] > _MOST_DECIMALS:
-        raise ValueError("decimals {!r}: at most {}".format(cfg["decimals"], _MOST_DECIMALS))
+    for key in ("every_ms", "lead_ms", "timeout_ms"):
+        numeric(key, cfg[key], 0, whole=True)
+    for key in ("low", "high"):
+        if cfg[key] is not None:
+            numeric(key, cfg[key])
+    if not isinstance(cfg["chain"], dict):
+        raise ValueError("chain {!r}: an object by metric".format(cfg["chain"]))  # noqa: TRY004 - one error type
+    _check_chain("", cfg)
+
+
+def _check_chain(where, cfg):
+    for key in ("rate", "gap_ms", "deadband"):
+        if cfg.get(key) is not None:
+            numeric(where + key, cfg[key], 0)
+
+
+def _check_metric(name, unit, decimals, low, high):
+    if not isinstance(unit, str):
+        raise ValueError("{}: unit {!r}: text".format(name, unit))  # noqa: TRY004 - one error type
+    if numeric("{}: decimals".format(name), decimals, 0, whole=True) > _MOST_DECIMALS:
+        raise ValueError("{}: decimals {}: at most {}".format(name, decimals, _MOST_DECIMALS))
+    for key, end in (("low", low), ("high", high)):
+        if end is not None:
+            numeric("{}: {}".format(name, key), end)
 
 
 def _check_names(names, taken):
@@ -136,10 +177,14 @@ def _chain(cfg, metric):
     for key in KEYS:
         own[key] = cfg[key]
     special = cfg["chain"].get(metric[0])
-    if special:
-        for key in special:
+    if special is not None:
+        where = "chain.{}".format(metric[0])
+        if not isinstance(special, dict):
+            raise ValueError("{} {!r}: an object".format(where, special))
+        for key in sorted(special):
             if key not in KEYS and key != "deadband":
-                raise ValueError("chain.{}: key {!r} is unknown".format(metric[0], key))
+                raise ValueError("{}: key {!r} is unknown".format(where, key))
+        _check_chain(where + ".", special)
         own.update(special)
     return Chain(own)
 

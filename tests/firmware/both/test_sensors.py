@@ -140,6 +140,60 @@ class TestSensors(unittest.TestCase):
             [(number, contract.CONFIGURATION_ERROR) for number in range(len(wrong))],
         )
 
+    def test_sensors_with_number_that_is_none_are_refused(self):
+        """Each is told by its key; none of them reaches a row or a birth."""
+        for key, value in (
+            ("low", "0"),
+            ("high", True),
+            ("rate", "1"),
+            ("rate", -1),
+            ("gap_ms", "10"),
+            ("gap_ms", -1),
+            ("deadband", "0.1"),
+            ("deadband", -1),
+            ("decimals", 1.5),
+            ("decimals", "1"),
+            ("decimals", 7),
+            ("decimals", True),
+            ("every_ms", True),
+            ("unit", 5),
+            ("unit", None),
+        ):
+            cfg = {"kind": "max31855", "bus": "spi", "metric": "a"}
+            cfg[key] = value
+            made, faults = make(cfg, spi={"kind": "spi"})
+            self.assertEqual(len(faults), 1, (key, value))
+            self.assertIn(key, faults[0])
+            self.assertEqual(made[0].metrics(), [("a", "", 1, None, None)])
+
+    def test_sensors_with_wrong_special_of_a_metric_are_refused(self):
+        """What a chain takes of one metric is checked as that of all."""
+        for special in ({"gap_ms": "10"}, {"deadband": "1"}, {"rate": "1"}, 5, [5]):
+            cfg = {"kind": "max31855", "bus": "spi", "metric": "a", "chain": {"a": special}}
+            _, faults = make(cfg, spi={"kind": "spi"})
+            self.assertEqual(len(faults), 1, special)
+            self.assertIn("chain.a", faults[0])
+
+    def test_sensors_of_map_with_wrong_point_are_refused(self):
+        """A birth with it would be refused, and the device would never be greeted."""
+        for key, value in (
+            ("decimals", 1.5),
+            ("decimals", -1),
+            ("decimals", "1"),
+            ("decimals", 7),
+            ("unit", 5),
+            ("low", "0"),
+            ("high", "9"),
+        ):
+            point = {"metric": "oxygen", "address": 0}
+            point[key] = value
+            made, faults = make(
+                {"kind": "modbus", "bus": "line", "map": {"v": 1, "points": [point]}},
+                line={"kind": "uart"},
+            )
+            self.assertEqual((made, len(faults)), ([], 1), (key, value))
+            self.assertIn("oxygen: " + key, faults[0])
+
     def test_sensors_without_usable_metric_are_left_out(self):
         """What has no name cannot be shown; what is measured twice is measured once."""
         made, faults = make(
