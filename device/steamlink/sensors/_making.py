@@ -24,6 +24,7 @@ COMMON = {
 
 _LETTERS = const("abcdefghijklmnopqrstuvwxyz0123456789_")
 _MOST_DECIMALS = const(6)
+_LEVELS = const((0, 1, None))
 _INFINITY = float("inf")
 _PACKAGE = __name__.rsplit(".", 1)[0]
 
@@ -86,7 +87,7 @@ def make_all(values, board):
     for number, cfg in enumerate(values.get("sensors") or ()):
         where = "sensors[{}]".format(number)
         try:
-            driver = make(_framed(cfg, described), buses)
+            driver = make(_wired(_framed(cfg, described), described), buses)
             names = [metric[0] for metric in driver.metrics()]
             _check_names(names, taken)
         except Exception as fault:  # noqa: BLE001 - whatever is wrong with it, the others live
@@ -198,3 +199,50 @@ def _framed(cfg, described):
         cfg = dict(cfg)
         cfg["framing"] = "tcp"
     return cfg
+
+
+def _wired(cfg, described):
+    """What a contact's pin reads with its wire cut is what the pull of its bus makes of it."""
+    bus = described.get(cfg.get("bus")) if isinstance(cfg, dict) else None
+    if not isinstance(bus, dict) or cfg.get("kind") != "digital":
+        return cfg
+    level = {"up": 1, "down": 0}.get(bus.get("pull"))
+    if level is None:
+        return cfg
+    if bus.get("inverted"):
+        level = 1 - level
+    given = cfg.get("open_reads")
+    if given is not None and given != level:
+        raise ValueError(
+            "open_reads {!r}: with the pull and inverted of bus {!r} a cut wire reads {}; leave it "
+            "out".format(given, cfg["bus"], level)
+        )
+    cfg = dict(cfg)
+    cfg["open_reads"] = level
+    return cfg
+
+
+def check_contact(cfg):
+    """ValueError where a contact is not wired so that a cut wire says what fail_safe says."""
+    open_reads, fail_safe = cfg["open_reads"], cfg["fail_safe"]
+    if (
+        cfg["inverted"] not in (True, False)
+        or open_reads not in _LEVELS
+        or fail_safe not in _LEVELS
+    ):
+        raise ValueError("inverted is true or false; open_reads and fail_safe are 0, 1 or null")
+    for key in ("debounce_ms", "persist_ms"):
+        numeric(key, cfg[key], 0, whole=True)
+    if fail_safe is None:
+        return
+    if open_reads is None:
+        raise ValueError(
+            "fail_safe: give the bus a pull, or open_reads if the pull is outside the board"
+        )
+    cut = 1 - open_reads if cfg["inverted"] else open_reads
+    if cut != fail_safe:
+        # A contact that closes when something is wrong says nothing once its wire is cut.
+        raise ValueError(
+            "fail_safe {}: with the wire cut this input says {}; use the contact that opens on "
+            "danger and set inverted and the pull to match".format(fail_safe, cut)
+        )

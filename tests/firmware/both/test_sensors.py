@@ -194,6 +194,45 @@ class TestSensors(unittest.TestCase):
             self.assertEqual((made, len(faults)), ([], 1), (key, value))
             self.assertIn("oxygen: " + key, faults[0])
 
+    def test_sensors_of_contact_know_what_its_cut_wire_reads(self):
+        """The bus says it: by its pull, turned about where the bus or the sensor is inverted."""
+        for pull, bus_inverted, inverted, cut in (
+            ("up", False, False, 1),
+            ("up", False, True, 0),
+            ("up", True, False, 0),
+            ("up", True, True, 1),
+            ("down", False, False, 0),
+            ("down", True, False, 1),
+        ):
+            bus = {"kind": "pin", "pull": pull, "inverted": bus_inverted}
+            cfg = {"kind": "digital", "bus": "pin", "metric": "low_water", "inverted": inverted}
+            for fail_safe in (0, 1):
+                cfg["fail_safe"] = fail_safe
+                _, faults = make(cfg, pin=bus)
+                self.assertEqual(faults == [], fail_safe == cut, (bus, cfg))
+
+    def test_sensors_of_contact_that_contradicts_its_bus_are_refused(self):
+        """A pull down reads 0 with the wire cut, whatever the sensor says of it."""
+        cfg = {"kind": "digital", "bus": "pin", "metric": "low_water", "open_reads": 1}
+        for pull, fail_safe, good in (
+            ("down", 1, False),
+            ("down", None, False),
+            ("up", 1, True),
+            (None, 1, True),
+            ("none", 1, True),
+        ):
+            cfg["fail_safe"] = fail_safe
+            _, faults = make(cfg, pin={"kind": "pin", "pull": pull})
+            self.assertEqual(faults == [], good, (pull, faults))
+
+    def test_sensors_of_contact_without_pull_tell_its_cut_wire(self):
+        """Where the resistor is outside the board, the sensor says it or fail_safe is refused."""
+        cfg = {"kind": "digital", "bus": "pin", "metric": "low_water", "fail_safe": 1}
+        _, faults = make(cfg, pin={"kind": "pin"})
+
+        self.assertEqual(len(faults), 1)
+        self.assertIn("open_reads", faults[0])
+
     def test_sensors_without_usable_metric_are_left_out(self):
         """What has no name cannot be shown; what is measured twice is measured once."""
         made, faults = make(
