@@ -75,6 +75,8 @@ class Sampler:
             if name in self.names:
                 raise ValueError("metric {!r} is measured by two sensors".format(name))
             chain = chains[number] if chains else Chain({"low": low, "high": high})
+            # Filters forget when the value itself is gone, however seldom it is read.
+            chain.allow(_LOST_SPANS * turn.span_ms)
             columns[name] = len(self.names)
             self._columns.append(_Column(name, chain, decimals, turn.span_ms))
             self.names.append(name)

@@ -382,6 +382,19 @@ class TestSampler(unittest.TestCase):
         self.assertEqual(len(bench.edges), 1)
         self.assertEqual(bench.counters.by_name, {"events_failed": 2})
 
+    def test_sampler_of_seldom_sensor_filters_it(self):
+        """A median of three hides a spike however long the sensor's period is."""
+        for every_ms in (1000, 10000, 30000):
+            sensor = Thermometer("a", 90.0, every_ms=every_ms, timeout_ms=300)
+            sensor.chains = [Chain({"median": 3})]
+
+            def to(value, sensor=sensor):
+                return lambda: setattr(sensor, "value", value)
+
+            bench = Bench(sensor).run(2 * every_ms, to(150.0), every_ms, to(90.0), 2 * every_ms)
+
+            self.assertEqual({row[1][0] for row in bench.rows}, {90.0})
+
     def test_sampler_limits_tell_each_edge_once(self):
         """An edge where the value gets there, the other where it came back by the deadband."""
         sensor = Thermometer("a", 5.0)
