@@ -10,8 +10,9 @@ from . import contract
 from .constant import const
 
 # The keys of a sensor's configuration that belong to its chain.
-KEYS = {"rate": None, "median": 1, "ema_ms": 0, "calibrate": (), "gap_ms": 10000}
+KEYS = {"rate": None, "median": 1, "ema_ms": 0, "calibrate": (), "gap_ms": None}
 
+_GAP_MS = const(10000)
 _SLACK = const(
     10
 )  # a value up to 1/10 of the span beyond the range is at its end; further is a fault
@@ -23,7 +24,7 @@ class Chain:
 
     `cfg`: low and high (range in the metric's unit, or None), rate (units a second, or None),
     median (odd, 1 for none), ema_ms (time constant, 0 for none), calibrate (pairs), gap_ms
-    (silence after which median, average and rate start anew).
+    (silence after which median, average and rate start anew; None: 10 s, or what `allow` says).
     """
 
     def __init__(self, cfg):
@@ -36,7 +37,9 @@ class Chain:
                     "range {!r} to {!r}: low is below high".format(self._low, self._high)
                 )
             self._slack = (self._high - self._low) / _SLACK
-        self._gap_ms = cfg.get("gap_ms", KEYS["gap_ms"])
+        self._gap_ms = cfg.get("gap_ms")
+        self._gap_is_given = self._gap_ms is not None
+        self.allow(0)
         self._rate = None
         self._calibration = None
         self._filters = []
@@ -58,6 +61,11 @@ class Chain:
             from .calibration import Calibration
 
             self._calibration = Calibration(cfg["calibrate"])
+
+    def allow(self, gap_ms):
+        """Have a silence of up to `gap_ms` be none, unless the configuration gives another."""
+        if not self._gap_is_given:
+            self._gap_ms = max(_GAP_MS, gap_ms)
 
     def feed(self, value, quality, up_ms):
         """Take a reading in: (published value, OPC code, plausible unfiltered value).

@@ -25,7 +25,8 @@ class Sampler:
     on_edge(details) and on_fault(details) of the same row; what they raise is counted, and
     sampling goes on. `limits` as in the configuration: metric, type, setpoint, deadband.
     `names` are the columns, `metrics` what a birth tells of them, `deadbands` those of the
-    configuration by name. `sleep_ms` is for tests.
+    configuration by name. `sleep_ms` is for tests. What goes wrong with one metric or one limit is
+    counted and costs nothing but itself: its value is DEVICE_FAILURE.
 
     A row is closed when all sensors whose turn it was have ended, at most half a period (500 ms)
     after its time; what comes later is in the next row.
@@ -74,6 +75,8 @@ class Sampler:
             if name in self.names:
                 raise ValueError("metric {!r} is measured by two sensors".format(name))
             chain = chains[number] if chains else Chain({"low": low, "high": high})
+            # Filters forget when the value itself is gone, however seldom it is read.
+            chain.allow(_LOST_SPANS * turn.span_ms)
             columns[name] = len(self.names)
             self._columns.append(_Column(name, chain, decimals, turn.span_ms))
             self.names.append(name)
@@ -172,31 +175,40 @@ class Sampler:
         values = []
         codes = {}
         for number, column in enumerate(self._columns):
-            column.settle(up_ms)
+            try:
+                column.settle(up_ms)
+            except Exception as fault:  # noqa: BLE001 - of this metric; the row has others
+                column.fail(type(fault).__name__)
+                self.count("sensor_exceptions")
             values.append(column.value)
             if column.code != contract.GOOD:
                 codes[number] = column.code
         for limit, number in self._limits:
-            column = self._columns[number]
-            held = limit.held
-            if limit.feed(column.plausible, up_ms):
-                self._tell(self._on_edge, limit.details(column.shown))
-            elif limit.held > held:
-                self.count("edges_held")
+            try:
+                self._judge(limit, self._columns[number], up_ms)
+            except Exception:  # noqa: BLE001 - of this limit; the row has others
+                self.count("events_failed")
         for column in self._columns:
             if column.changed(up_ms):
-                self._tell(self._on_fault, column.details())
+                self._tell(self._on_fault, column.details)
         try:
             self._on_row(up_ms, values, codes)
         except Exception:  # noqa: BLE001 - of whoever takes rows
             # Whatever becomes of a row, the next one is read in time.
             self.count("rows_failed")
 
-    def _tell(self, listener, details):
+    def _judge(self, limit, column, up_ms):
+        held = limit.held
+        if limit.feed(column.plausible, up_ms):
+            self._tell(self._on_edge, limit.details, column.shown)
+        elif limit.held > held:
+            self.count("edges_held")
+
+    def _tell(self, listener, details, *of):
         if listener is None:
             return
         try:
-            listener(details)
+            listener(details(*of))
         except Exception:  # noqa: BLE001 - of whoever listens
             self.count("events_failed")
 
@@ -243,6 +255,12 @@ class _Column:
                 self.value, self.code = None, contract.COMMUNICATION_FAILURE
             elif age_ms > _OLD_SPANS * self._span_ms:
                 self.code = min(self.code, contract.LAST_USABLE)
+
+    def fail(self, text):
+        """Have no value in this row, because of a fault of the device's own."""
+        self.value = self.plausible = None
+        self.code = contract.DEVICE_FAILURE
+        self._text = text
 
     def changed(self, up_ms):
         """Tell whether it became good or not good and nothing was told of it just before."""

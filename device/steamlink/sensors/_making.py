@@ -24,6 +24,8 @@ COMMON = {
 
 _LETTERS = const("abcdefghijklmnopqrstuvwxyz0123456789_")
 _MOST_DECIMALS = const(6)
+_LEVELS = const((0, 1, None))
+_INFINITY = float("inf")
 _PACKAGE = __name__.rsplit(".", 1)[0]
 
 
@@ -66,7 +68,10 @@ def make(cfg, buses):
         )
     _check(complete)
     driver = module.Driver(bus, complete)
-    driver.chains = [_chain(complete, metric) for metric in driver.metrics()]
+    driver.chains = []
+    for metric in driver.metrics():
+        _check_metric(*metric)
+        driver.chains.append(_chain(complete, metric))
     return driver
 
 
@@ -82,7 +87,7 @@ def make_all(values, board):
     for number, cfg in enumerate(values.get("sensors") or ()):
         where = "sensors[{}]".format(number)
         try:
-            driver = make(_framed(cfg, described), buses)
+            driver = make(_wired(_framed(cfg, described), described), buses)
             names = [metric[0] for metric in driver.metrics()]
             _check_names(names, taken)
         except Exception as fault:  # noqa: BLE001 - whatever is wrong with it, the others live
@@ -111,12 +116,49 @@ def _module(kind):
         raise ValueError("kind {!r}: there is no driver sensors/{}.py".format(kind, kind)) from None
 
 
+def numeric(what, value, least=None, *, whole=False):
+    """`value`, if it is a finite number from `least` on; else ValueError, which says of `what`."""
+    good = isinstance(value, int) or (
+        not whole and isinstance(value, float) and -_INFINITY < value < _INFINITY
+    )
+    # A bool is an int in CPython but not in MicroPython.
+    if not good or value is True or value is False or (least is not None and value < least):
+        raise ValueError(
+            "{} {!r}: a {}number{}".format(
+                what,
+                value,
+                "whole " if whole else "",
+                "" if least is None else " from {}".format(least),
+            )
+        )
+    return value
+
+
 def _check(cfg):
-    for key in ("every_ms", "lead_ms", "timeout_ms", "decimals"):
-        if not isinstance(cfg[key], int) or cfg[key] < 0:
-            raise ValueError("{} {!r}: a whole number from 0".format(key, cfg[key]))
-    if cfg["decimals"] > _MOST_DECIMALS:
-        raise ValueError("decimals {!r}: at most {}".format(cfg["decimals"], _MOST_DECIMALS))
+    for key in ("every_ms", "lead_ms", "timeout_ms"):
+        numeric(key, cfg[key], 0, whole=True)
+    for key in ("low", "high"):
+        if cfg[key] is not None:
+            numeric(key, cfg[key])
+    if not isinstance(cfg["chain"], dict):
+        raise ValueError("chain {!r}: an object by metric".format(cfg["chain"]))  # noqa: TRY004 - one error type
+    _check_chain("", cfg)
+
+
+def _check_chain(where, cfg):
+    for key in ("rate", "gap_ms", "deadband"):
+        if cfg.get(key) is not None:
+            numeric(where + key, cfg[key], 0)
+
+
+def _check_metric(name, unit, decimals, low, high):
+    if not isinstance(unit, str):
+        raise ValueError("{}: unit {!r}: text".format(name, unit))  # noqa: TRY004 - one error type
+    if numeric("{}: decimals".format(name), decimals, 0, whole=True) > _MOST_DECIMALS:
+        raise ValueError("{}: decimals {}: at most {}".format(name, decimals, _MOST_DECIMALS))
+    for key, end in (("low", low), ("high", high)):
+        if end is not None:
+            numeric("{}: {}".format(name, key), end)
 
 
 def _check_names(names, taken):
@@ -136,10 +178,14 @@ def _chain(cfg, metric):
     for key in KEYS:
         own[key] = cfg[key]
     special = cfg["chain"].get(metric[0])
-    if special:
-        for key in special:
+    if special is not None:
+        where = "chain.{}".format(metric[0])
+        if not isinstance(special, dict):
+            raise ValueError("{} {!r}: an object".format(where, special))
+        for key in sorted(special):
             if key not in KEYS and key != "deadband":
-                raise ValueError("chain.{}: key {!r} is unknown".format(metric[0], key))
+                raise ValueError("{}: key {!r} is unknown".format(where, key))
+        _check_chain(where + ".", special)
         own.update(special)
     return Chain(own)
 
@@ -153,3 +199,50 @@ def _framed(cfg, described):
         cfg = dict(cfg)
         cfg["framing"] = "tcp"
     return cfg
+
+
+def _wired(cfg, described):
+    """What a contact's pin reads with its wire cut is what the pull of its bus makes of it."""
+    bus = described.get(cfg.get("bus")) if isinstance(cfg, dict) else None
+    if not isinstance(bus, dict) or cfg.get("kind") != "digital":
+        return cfg
+    level = {"up": 1, "down": 0}.get(bus.get("pull"))
+    if level is None:
+        return cfg
+    if bus.get("inverted"):
+        level = 1 - level
+    given = cfg.get("open_reads")
+    if given is not None and given != level:
+        raise ValueError(
+            "open_reads {!r}: with the pull and inverted of bus {!r} a cut wire reads {}; leave it "
+            "out".format(given, cfg["bus"], level)
+        )
+    cfg = dict(cfg)
+    cfg["open_reads"] = level
+    return cfg
+
+
+def check_contact(cfg):
+    """ValueError where a contact is not wired so that a cut wire says what fail_safe says."""
+    open_reads, fail_safe = cfg["open_reads"], cfg["fail_safe"]
+    if (
+        cfg["inverted"] not in (True, False)
+        or open_reads not in _LEVELS
+        or fail_safe not in _LEVELS
+    ):
+        raise ValueError("inverted is true or false; open_reads and fail_safe are 0, 1 or null")
+    for key in ("debounce_ms", "persist_ms"):
+        numeric(key, cfg[key], 0, whole=True)
+    if fail_safe is None:
+        return
+    if open_reads is None:
+        raise ValueError(
+            "fail_safe: give the bus a pull, or open_reads if the pull is outside the board"
+        )
+    cut = 1 - open_reads if cfg["inverted"] else open_reads
+    if cut != fail_safe:
+        # A contact that closes when something is wrong says nothing once its wire is cut.
+        raise ValueError(
+            "fail_safe {}: with the wire cut this input says {}; use the contact that opens on "
+            "danger and set inverted and the pull to match".format(fail_safe, cut)
+        )

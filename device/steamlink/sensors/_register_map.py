@@ -4,10 +4,12 @@ import json
 
 from .. import contract, modbus  # noqa: TID252 - a board's package has another name
 from ..constant import const  # noqa: TID252 - a board's package has another name
+from ._making import numeric
 from .modbus import Point, Poll
 
 _VERSION = const(1)
 _MOST_ADDRESSES = const(0x10000)
+_PAIR = const(2)
 _BITS = const(("coil", "discrete"))
 # Words of 16 bits of each type, and how struct reads them.
 _TYPES = {
@@ -77,6 +79,10 @@ def _plan(name):
         raise ValueError("map {!r}: no points, or not of version 1".format(name))
     if plan.get("word_order", "big") not in ("big", "little"):
         raise ValueError("map {!r}: word_order is big or little".format(name))
+    if not _is_list_of(plan["points"], dict):
+        raise ValueError("map {!r}: points is a list of objects".format(name))
+    for key in ("base", "gap", "block"):
+        numeric("map: " + key, plan.get(key, 0), 0, whole=True)
     return plan
 
 
@@ -101,7 +107,9 @@ def _point(described, plan):
             )
         )
     point.size, point.format = _TYPES[kind]
-    point.first = described["address"] - plan.get("base", 0)
+    where = "map: {}: ".format(metric)
+    point.first = numeric(where + "address", described.get("address"), whole=True)
+    point.first -= plan.get("base", 0)
     if not 0 <= point.first <= _MOST_ADDRESSES - point.size:
         raise ValueError("map: {}: address is outside the table".format(metric))
     point.swap = plan.get("word_order", "big") == "little"
@@ -109,13 +117,37 @@ def _point(described, plan):
     point.decimals = described.get("decimals", 0)
     point.low = described.get("low")
     point.high = described.get("high")
-    point.scale = described.get("scale", 1)
-    point.offset = described.get("offset", 0)
-    point.absent = described.get("absent", ())
-    point.failed = described.get("failed", ())
+    point.scale = numeric(where + "scale", described.get("scale", 1))
+    point.offset = numeric(where + "offset", described.get("offset", 0))
+    point.absent = _patterns(where + "absent", described.get("absent", ()))
+    point.failed = _patterns(where + "failed", described.get("failed", ()))
     point.bits = described.get("bits")
+    if point.bits is not None and len(_patterns(where + "bits", point.bits)) != _PAIR:
+        raise ValueError("{}bits {!r}: [first, count]".format(where, point.bits))
     point.values = described.get("values")
+    if point.values is not None:
+        _check_values(where + "values", point.values)
     return point
+
+
+def _patterns(where, patterns):
+    if not isinstance(patterns, (list, tuple)):
+        raise ValueError("{} {!r}: a list of whole numbers".format(where, patterns))  # noqa: TRY004 - one error type
+    for pattern in patterns:
+        numeric(where, pattern, 0, whole=True)
+    return patterns
+
+
+def _check_values(where, pairs):
+    if not _is_list_of(pairs, (list, tuple)) or any(len(pair) != _PAIR for pair in pairs):
+        raise ValueError("{} {!r}: a list of pairs [raw, value]".format(where, pairs))
+    for pair in pairs:
+        for side in pair:
+            numeric(where, side)
+
+
+def _is_list_of(items, kind):
+    return isinstance(items, (list, tuple)) and all(isinstance(item, kind) for item in items)
 
 
 def _polls(points, gap, block):

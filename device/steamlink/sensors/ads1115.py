@@ -1,7 +1,7 @@
 """A 4-20 mA transmitter over a shunt on an ADS1115 (TI SBAS444E), watched by NAMUR NE 43.
 
-A current says more than a value: 3.8 to 20.5 mA is measured, from 3.6 and to 21 mA the
-transmitter is at its end, beyond it has failed or its wire is broken.
+A current says more than a value: 3.8 to 20.5 mA is measured; beyond, the transmitter is at its
+end; at 3.6 mA and below, or 21 mA and above, it has failed or its wire is broken.
 """
 
 import asyncio
@@ -47,8 +47,11 @@ _ZERO = const(4.0)
 _FULL = const(20.0)
 _GOOD_LOW = const(3.8)
 _GOOD_HIGH = const(20.5)
-_FAIL_LOW = const(3.6)
-_FAIL_HIGH = const(21.0)
+# 3.6 and 21.0 are failures themselves, as transmitters are set to them: the errors of the shunt
+# (0.1 %) and of the converter (0.15 %, 3 steps) are on that side.
+_FAIL_LOW = const(3.62)
+_FAIL_HIGH = const(20.94)
+_MOST = const(21.5)
 _DEAD = const(0.5)
 # 1 uA, less than a step of the converter: 3.8 and 20.5 mA themselves are good.
 _EPSILON = const(0.001)
@@ -63,7 +66,7 @@ class Driver(Sensor):
         super().__init__(bus, cfg)
         if cfg["channel"] not in _CHANNELS or cfg["range_mv"] not in _RANGES:
             raise ValueError("channel is 0 to 3; range_mv is 6144, 4096, 2048, 1024, 512 or 256")
-        if not cfg["shunt_ohm"] > 0 or cfg["shunt_ohm"] * (_FAIL_HIGH + 0.5) > cfg["range_mv"]:
+        if not cfg["shunt_ohm"] > 0 or cfg["shunt_ohm"] * _MOST > cfg["range_mv"]:
             raise ValueError(
                 "shunt_ohm {}: 21.5 mA over it must be within range_mv {}".format(
                     cfg["shunt_ohm"], cfg["range_mv"]
@@ -109,11 +112,7 @@ class Driver(Sensor):
         then the last value is given as LAST_USABLE.
         """
         current = self.current()
-        failed = (
-            current < _FAIL_LOW - _EPSILON
-            or current > _FAIL_HIGH + _EPSILON
-            or self._counts == _SATURATED
-        )
+        failed = current <= _FAIL_LOW or current >= _FAIL_HIGH or self._counts == _SATURATED
         if failed:
             if self._failing_since is None:
                 self._failing_since = out.up_ms

@@ -97,6 +97,25 @@ class TestChain(unittest.TestCase):
 
         self.assertEqual(chain.feed(90.0, GOOD, 20000), (90.0, GOOD, 90.0))
 
+    def test_chain_with_a_gap_of_its_own_keeps_it(self):
+        """What a sensor's period allows is for those that say nothing."""
+        for cfg, left in (({}, 10.0), ({"gap_ms": None}, 10.0), ({"gap_ms": 20000}, 90.0)):
+            chain = Chain(dict(cfg, median=3))
+            chain.allow(50000)
+            for up_ms in (0, 1000, 2000):
+                chain.feed(10.0, GOOD, up_ms)
+
+            self.assertEqual(chain.feed(90.0, GOOD, 40000)[0], left)
+
+    def test_chain_of_quick_sensor_waits_ten_seconds(self):
+        """A period allows more silence than that, never less."""
+        chain = Chain({"median": 3})
+        chain.allow(500)
+        for up_ms in (0, 100, 200):
+            chain.feed(10.0, GOOD, up_ms)
+
+        self.assertEqual(chain.feed(90.0, GOOD, 9000)[0], 10.0)
+
     def test_chain_of_inverted_range_is_refused(self):
         """Low is below high."""
         with self.assertRaises(ValueError):

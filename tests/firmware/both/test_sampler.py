@@ -343,6 +343,58 @@ class TestSampler(unittest.TestCase):
 
         self.assertEqual(bench.counters.by_name, {"rows_failed": 3, "events_failed": 1})
 
+    def test_sampler_of_failing_chain_keeps_the_others(self):
+        """A metric whose chain raises has no value and says so; rows, limits and events go on."""
+        broken = Thermometer("a", "text")
+        bench = Bench(
+            broken,
+            Thermometer("b", 9.0),
+            limits=[
+                {"metric": "a", "type": "HI", "setpoint": 5},
+                {"metric": "b", "type": "HI", "setpoint": 5},
+            ],
+        )
+
+        def mend():
+            broken.value = 7.0
+
+        bench.run(11000, mend, 1000)
+
+        self.assertEqual([row[1] for row in bench.rows], [[None, 9.0]] * 11 + [[7.0, 9.0]])
+        self.assertEqual([row[2] for row in bench.rows], [{0: contract.DEVICE_FAILURE}] * 11 + [{}])
+        self.assertEqual([edge["metric"] for edge in bench.edges], ["b", "a"])
+        self.assertEqual(
+            bench.faults, [{"metric": "a", "code": contract.DEVICE_FAILURE, "text": "TypeError"}]
+        )
+        self.assertEqual(bench.counters.by_name, {"sensor_exceptions": 11})
+
+    def test_sampler_of_failing_limit_keeps_the_row(self):
+        """A limit that raises is counted; the row and the other limits are there."""
+        bench = Bench(
+            Thermometer("a", 9.0),
+            limits=[
+                {"metric": "a", "type": "HI", "setpoint": "5"},
+                {"metric": "a", "type": "HI", "setpoint": 5},
+            ],
+        ).run(2000)
+
+        self.assertEqual([row[1] for row in bench.rows], [[9.0]] * 2)
+        self.assertEqual(len(bench.edges), 1)
+        self.assertEqual(bench.counters.by_name, {"events_failed": 2})
+
+    def test_sampler_of_seldom_sensor_filters_it(self):
+        """A median of three hides a spike however long the sensor's period is."""
+        for every_ms in (1000, 10000, 30000):
+            sensor = Thermometer("a", 90.0, every_ms=every_ms, timeout_ms=300)
+            sensor.chains = [Chain({"median": 3})]
+
+            def to(value, sensor=sensor):
+                return lambda: setattr(sensor, "value", value)
+
+            bench = Bench(sensor).run(2 * every_ms, to(150.0), every_ms, to(90.0), 2 * every_ms)
+
+            self.assertEqual({row[1][0] for row in bench.rows}, {90.0})
+
     def test_sampler_limits_tell_each_edge_once(self):
         """An edge where the value gets there, the other where it came back by the deadband."""
         sensor = Thermometer("a", 5.0)

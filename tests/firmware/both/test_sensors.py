@@ -140,6 +140,99 @@ class TestSensors(unittest.TestCase):
             [(number, contract.CONFIGURATION_ERROR) for number in range(len(wrong))],
         )
 
+    def test_sensors_with_number_that_is_none_are_refused(self):
+        """Each is told by its key; none of them reaches a row or a birth."""
+        for key, value in (
+            ("low", "0"),
+            ("high", True),
+            ("rate", "1"),
+            ("rate", -1),
+            ("gap_ms", "10"),
+            ("gap_ms", -1),
+            ("deadband", "0.1"),
+            ("deadband", -1),
+            ("decimals", 1.5),
+            ("decimals", "1"),
+            ("decimals", 7),
+            ("decimals", True),
+            ("every_ms", True),
+            ("unit", 5),
+            ("unit", None),
+        ):
+            cfg = {"kind": "max31855", "bus": "spi", "metric": "a"}
+            cfg[key] = value
+            made, faults = make(cfg, spi={"kind": "spi"})
+            self.assertEqual(len(faults), 1, (key, value))
+            self.assertIn(key, faults[0])
+            self.assertEqual(made[0].metrics(), [("a", "", 1, None, None)])
+
+    def test_sensors_with_wrong_special_of_a_metric_are_refused(self):
+        """What a chain takes of one metric is checked as that of all."""
+        for special in ({"gap_ms": "10"}, {"deadband": "1"}, {"rate": "1"}, 5, [5]):
+            cfg = {"kind": "max31855", "bus": "spi", "metric": "a", "chain": {"a": special}}
+            _, faults = make(cfg, spi={"kind": "spi"})
+            self.assertEqual(len(faults), 1, special)
+            self.assertIn("chain.a", faults[0])
+
+    def test_sensors_of_map_with_wrong_point_are_refused(self):
+        """A birth with it would be refused, and the device would never be greeted."""
+        for key, value in (
+            ("decimals", 1.5),
+            ("decimals", -1),
+            ("decimals", "1"),
+            ("decimals", 7),
+            ("unit", 5),
+            ("low", "0"),
+            ("high", "9"),
+        ):
+            point = {"metric": "oxygen", "address": 0}
+            point[key] = value
+            made, faults = make(
+                {"kind": "modbus", "bus": "line", "map": {"v": 1, "points": [point]}},
+                line={"kind": "uart"},
+            )
+            self.assertEqual((made, len(faults)), ([], 1), (key, value))
+            self.assertIn("oxygen: " + key, faults[0])
+
+    def test_sensors_of_contact_know_what_its_cut_wire_reads(self):
+        """The bus says it: by its pull, turned about where the bus or the sensor is inverted."""
+        for pull, bus_inverted, inverted, cut in (
+            ("up", False, False, 1),
+            ("up", False, True, 0),
+            ("up", True, False, 0),
+            ("up", True, True, 1),
+            ("down", False, False, 0),
+            ("down", True, False, 1),
+        ):
+            bus = {"kind": "pin", "pull": pull, "inverted": bus_inverted}
+            cfg = {"kind": "digital", "bus": "pin", "metric": "low_water", "inverted": inverted}
+            for fail_safe in (0, 1):
+                cfg["fail_safe"] = fail_safe
+                _, faults = make(cfg, pin=bus)
+                self.assertEqual(faults == [], fail_safe == cut, (bus, cfg))
+
+    def test_sensors_of_contact_that_contradicts_its_bus_are_refused(self):
+        """A pull down reads 0 with the wire cut, whatever the sensor says of it."""
+        cfg = {"kind": "digital", "bus": "pin", "metric": "low_water", "open_reads": 1}
+        for pull, fail_safe, good in (
+            ("down", 1, False),
+            ("down", None, False),
+            ("up", 1, True),
+            (None, 1, True),
+            ("none", 1, True),
+        ):
+            cfg["fail_safe"] = fail_safe
+            _, faults = make(cfg, pin={"kind": "pin", "pull": pull})
+            self.assertEqual(faults == [], good, (pull, faults))
+
+    def test_sensors_of_contact_without_pull_tell_its_cut_wire(self):
+        """Where the resistor is outside the board, the sensor says it or fail_safe is refused."""
+        cfg = {"kind": "digital", "bus": "pin", "metric": "low_water", "fail_safe": 1}
+        _, faults = make(cfg, pin={"kind": "pin"})
+
+        self.assertEqual(len(faults), 1)
+        self.assertIn("open_reads", faults[0])
+
     def test_sensors_without_usable_metric_are_left_out(self):
         """What has no name cannot be shown; what is measured twice is measured once."""
         made, faults = make(

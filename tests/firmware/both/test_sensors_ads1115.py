@@ -81,16 +81,23 @@ class TestAds1115(unittest.TestCase):
             self.assertAlmostEqual(got, value, delta=0.003)
 
     def test_ads1115_follows_namur_bands(self):
-        """3.8 to 20.5 good, to 3.6 and 21 uncertain at the end of the scale, bad beyond."""
+        """3.8 to 20.5 good, towards 3.6 and 21 uncertain at the end of the scale."""
         for current, value, code in (
             (3.80, 0, contract.GOOD),
             (3.79, 0, contract.EU_EXCEEDED),
-            (3.60, 0, contract.EU_EXCEEDED),
+            (3.65, 0, contract.EU_EXCEEDED),
             (20.50, 16, contract.GOOD),
             (20.51, 16, contract.EU_EXCEEDED),
-            (21.00, 16, contract.EU_EXCEEDED),
+            (20.90, 16, contract.EU_EXCEEDED),
         ):
             self.assertEqual(reading(driver(Chip(current))), (value, code))
+
+    def test_ads1115_failure_current_itself_is_a_failure(self):
+        """Transmitters are set to 3.6 or 21 mA, and what measures it is a little off."""
+        for current in (3.50, 3.60, 3.61, 20.95, 21.00, 21.05):
+            self.assertEqual(
+                reading(driver(Chip(current))), (None, contract.SENSOR_FAILURE), current
+            )
 
     def test_ads1115_failure_must_last_four_seconds(self):
         """Until then the last value stands as last usable; then it is gone."""

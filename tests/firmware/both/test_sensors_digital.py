@@ -3,6 +3,7 @@
 import unittest
 
 from device.steamlink import contract
+from device.steamlink.chain import Chain
 from device.steamlink.sensors import digital
 from tests.firmware.wires import no_wait, reading
 
@@ -43,6 +44,37 @@ class TestDigital(unittest.TestCase):
         self.assertEqual(reading(contact), (1, contract.LAST_USABLE))
         self.assertEqual(reading(contact), (0, contract.GOOD))
 
+    def test_digital_bouncing_on_says_its_fail_safe_value(self):
+        """A float that bounces at the mark for four seconds is low water, for limits to see."""
+        pin = Pin(0)
+        low_water = driver(pin, open_reads=1, fail_safe=1)
+        reading(low_water)
+        got = []
+        for up_ms in (1000, 3000, 4999, 5000, 60000):
+            pin.levels = [0, 1, 0]
+            got.append(reading(low_water, up_ms))
+
+        held, low = (0, contract.LAST_USABLE), (1, contract.UNCERTAIN)
+        self.assertEqual(got, [held, held, held, low, low])
+        self.assertEqual(Chain({"low": 0, "high": 1}).feed(1, contract.UNCERTAIN, 5000)[2], 1)
+        pin.levels = [0]
+        self.assertEqual(reading(low_water, 61000), (0, contract.GOOD))
+        pin.levels = [0, 1, 0]
+        self.assertEqual(reading(low_water, 62000), held)
+
+    def test_digital_bouncing_on_without_fail_safe_is_a_failure(self):
+        """Nobody said which value is the safe one, so there is none."""
+        for first in (0, None):
+            pin = Pin(0)
+            contact = driver(pin)
+            if first is not None:
+                reading(contact)
+            pin.levels = [0, 1, 0]
+            reading(contact, 1000)
+            pin.levels = [0, 1, 0]
+
+            self.assertEqual(reading(contact, 5000), (None, contract.SENSOR_FAILURE))
+
     def test_digital_bouncing_from_the_start_waits(self):
         """There is no value before the first steady one."""
         self.assertEqual(reading(driver(Pin(0, 1, 0))), (None, contract.WAITING_FOR_INITIAL_DATA))
@@ -70,10 +102,29 @@ class TestDigital(unittest.TestCase):
             with self.assertRaises(ValueError):
                 driver(Pin(0), fail_safe=1 - cut, **settings)
 
+    def test_digital_with_fail_safe_needs_to_know_its_open_pin(self):
+        """Without a pull nobody knows what a cut wire reads."""
+        driver(Pin(0))
+        with self.assertRaises(ValueError):
+            driver(Pin(0), fail_safe=1)
+
+    def test_digital_with_wrong_sense_is_refused(self):
+        """A text that is not empty would be true."""
+        for changes in (
+            {"inverted": "false"},
+            {"open_reads": 2},
+            {"open_reads": "1"},
+            {"fail_safe": "1", "open_reads": 1},
+            {"persist_ms": "4000"},
+            {"persist_ms": -1},
+        ):
+            with self.assertRaises(ValueError):
+                driver(Pin(0), **changes)
+
     def test_digital_cut_wire_says_what_fail_safe_says(self):
         """With a pull-up and a contact that opens on danger, a cut wire is danger."""
         pin = Pin(0)
-        low_water = driver(pin, metric="low_water", fail_safe=1)
+        low_water = driver(pin, metric="low_water", open_reads=1, fail_safe=1)
         self.assertEqual(reading(low_water), (0, contract.GOOD))
         pin.levels = [1]
 
