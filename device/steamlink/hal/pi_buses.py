@@ -82,6 +82,7 @@ class Uart:
             "write_timeout": 0,
             "exclusive": True,
         }
+        self.baud = settings["baudrate"]
         self._open = lambda: serial.Serial(port, **settings)
         self._port = None
 
