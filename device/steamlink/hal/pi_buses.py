@@ -5,6 +5,8 @@ the kernel and not looked at.
 """
 
 import asyncio
+import contextlib
+import termios
 import time
 
 from .fields import choice, whole
@@ -121,9 +123,10 @@ class Uart:
         if self._port is not None:
             try:
                 self._port.reset_input_buffer()
-            except OSError:
+            except (OSError, termios.error):  # the latter is none, and what a pulled adapter gives
                 self._drop()
 
     def _drop(self) -> None:
         port, self._port = self._port, None
-        port.close()
+        with contextlib.suppress(OSError):
+            port.close()
