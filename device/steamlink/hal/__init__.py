@@ -39,9 +39,10 @@ Buses by `cfg["kind"]`. Faults of the wire are OSError; times are ms.
     pulse {pin, edge, debounce_us}    count() -> pulses since the start, only grows; counted by
                                       hardware: a flash write stops Python for 80 ms
     uart {id, tx, rx, baud, parity, stop, de}   async write(bytes);
-                                      async read(n, timeout_ms) -> up to n bytes; discard()
-    tcp {host, port}                  the three of uart, and async close(); connects when first
-                                      used and again after a fault
+                                      async read(n, timeout_ms) -> up to n bytes; discard();
+                                      baud
+    tcp {host, port}                  the three calls of uart, and async close(); connects when
+                                      first used and again after a fault
 """
 
 CAUSES = ("power_on", "watchdog", "soft", "brownout", "deep_sleep", "unknown")

@@ -8,8 +8,11 @@ import machine
 
 from . import dates, unknown_bus
 
+# HARD_RESET is what the ESP32 says after machine.reset() and after a panic; the RP2, which resets
+# by its watchdog, says WDT_RESET.
 _CAUSES = (
     ("PWRON_RESET", "power_on"),
+    ("HARD_RESET", "soft"),
     ("WDT_RESET", "watchdog"),
     ("DEEPSLEEP_RESET", "deep_sleep"),
     ("SOFT_RESET", "soft"),

@@ -23,7 +23,7 @@ class Uart:
         parity = choice(cfg, "parity", _PARITIES)
         stop = whole(cfg, "stop", 1, 2, 1)
         self._bits = _START_AND_DATA + (1 if parity else 0) + stop
-        self._baud = baud
+        self.baud = baud
         self._de = None
         if cfg.get("de") is not None:
             self._de = machine.Pin(whole(cfg, "de", 0, MOST_PIN), machine.Pin.OUT, value=0)
@@ -76,7 +76,7 @@ class Uart:
         # The answer comes after 3.5 characters: the last few ms are waited out without giving
         # way, because another task could keep the line driven into it. flush() is not used: it
         # takes 0.8 s in MicroPython 1.22 (micropython#13377).
-        wait_ms = count * self._bits * 1000 // self._baud
+        wait_ms = count * self._bits * 1000 // self.baud
         since = time.ticks_ms()
         if wait_ms > _BLOCK_MS:
             await asyncio.sleep((wait_ms - _BLOCK_MS) / 1000)

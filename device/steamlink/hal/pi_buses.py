@@ -5,6 +5,8 @@ the kernel and not looked at.
 """
 
 import asyncio
+import contextlib
+import termios
 import time
 
 from .fields import choice, whole
@@ -82,6 +84,7 @@ class Uart:
             "write_timeout": 0,
             "exclusive": True,
         }
+        self.baud = settings["baudrate"]
         self._open = lambda: serial.Serial(port, **settings)
         self._port = None
 
@@ -120,9 +123,10 @@ class Uart:
         if self._port is not None:
             try:
                 self._port.reset_input_buffer()
-            except OSError:
+            except (OSError, termios.error):  # the latter is none, and what a pulled adapter gives
                 self._drop()
 
     def _drop(self) -> None:
         port, self._port = self._port, None
-        port.close()
+        with contextlib.suppress(OSError):
+            port.close()

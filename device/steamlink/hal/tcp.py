@@ -1,6 +1,7 @@
 """A TCP connection as a bus: opened when first used, opened again after a fault."""
 
 import asyncio
+import gc
 
 _CONNECT_S = 5
 _SILENCE_S = 0.002
@@ -65,6 +66,8 @@ class Tcp:
 
     async def _connect(self) -> None:
         self._in = b""
+        if hasattr(gc, "mem_free"):  # a board: sockets of attempts that failed are closed by this
+            gc.collect()
         try:
             self._reader, self._writer = await asyncio.wait_for(self._open(), self._connect_s)
         except asyncio.TimeoutError:

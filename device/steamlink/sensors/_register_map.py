@@ -1,6 +1,7 @@
 """From a register map to questions and points: loaded while a driver is made, then forgotten."""
 
 import json
+import os
 
 from .. import contract, modbus  # noqa: TID252 - a board's package has another name
 from ..constant import const  # noqa: TID252 - a board's package has another name
@@ -67,7 +68,7 @@ def _plan(name):
     else:
         if not contract.is_name(name):
             raise ValueError("map {!r} is no name of a file in maps/".format(name))
-        path = __file__.rsplit("/", 2)[0] + "/maps/" + name + ".json"
+        path = _maps() + "/" + name + ".json"
         try:
             with open(path) as file:
                 plan = json.load(file)
@@ -84,6 +85,15 @@ def _plan(name):
     for key in ("base", "gap", "block"):
         numeric("map: " + key, plan.get(key, 0), 0, whole=True)
     return plan
+
+
+def _maps():
+    folder = __file__.rsplit("/", 2)[0] + "/maps"
+    try:
+        os.stat(folder)
+    except OSError:
+        return "/lib/steamlink/maps"  # frozen: there is no folder beside the code
+    return folder
 
 
 def _point(described, plan):

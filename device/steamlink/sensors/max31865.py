@@ -28,8 +28,9 @@ DEFAULTS = {
 
 # IEC 60751:2022, 4.2: R = R0 (1 + A t + B t2 + C (t - 100) t3), C only below 0 °C.
 _A = const(3.9083e-3)
-_B = const(-5.775e-7)
-_C = const(-4.183e-12)
+# Before 1.26 MicroPython's const() takes no negative float.
+_B = -5.775e-7
+_C = -4.183e-12
 
 _WRITE = const(0x80)
 _BIAS = const(0x80)

@@ -50,30 +50,35 @@ class Driver(Sensor):
 
     async def begin(self):
         """Do the polls; what a poll lacks is told by `read`."""
-        if self._silent >= _GONE_AFTER:
-            self._silent += 1
-            if self._silent % _ASK_GONE_EACH:
-                return
+        # Counted before it is asked: the sampler's time-out may end this at any await.
+        self._silent += 1
+        if self._silent > _GONE_AFTER and self._silent % _ASK_GONE_EACH:
+            return
         unit = self.cfg["unit"]
+        self._fail(
+            0, SensorError(contract.COMMUNICATION_FAILURE, "unit {}: no answer".format(unit))
+        )
         for number, poll in enumerate(self._polls):
-            poll.words = poll.fault = None
             try:
                 poll.words = await self._master.read(unit, poll.table, poll.first, poll.count)
+                poll.fault = None
             except SensorError as fault:
                 poll.fault = fault
                 if fault.code == contract.COMMUNICATION_FAILURE:
                     # A unit that is silent now is silent for its other polls too.
-                    for other in self._polls[number:]:
-                        other.fault = fault
-                    self._silent = 0 if number else self._silent + 1
+                    self._fail(number, fault)
                     return
-        self._silent = 0
+            self._silent = 0
+
+    def _fail(self, number, fault):
+        for poll in self._polls[number:]:
+            poll.words, poll.fault = None, fault
 
     async def read(self, out):
         """Put every point; SensorError if the unit is silent."""
-        if self._silent:
-            raise self._polls[0].fault
         for poll in self._polls:
+            if self._silent:
+                raise poll.fault
             for point in poll.points:
                 if poll.fault is not None:
                     out.put(point.name, None, poll.fault.code)

@@ -74,7 +74,11 @@ class TestBoots(unittest.TestCase):
 
     def test_boots_that_do_not_settle_are_failures_in_a_row(self):
         """Five of them are the supervisor's safe mode."""
-        self.assertEqual([self.start().failures for _ in range(6)], [0, 1, 2, 3, 4, 5])
+        for cause in ("watchdog", "soft"):
+            self.tearDown()
+            self.setUp()
+            failures = [self.start(cause=cause).failures for _ in range(6)]
+            self.assertEqual(failures, [0, 1, 2, 3, 4, 5])
 
     def test_boots_that_settle_end_the_row_of_failures(self):
         """A minute of life is enough, even if it ends badly."""

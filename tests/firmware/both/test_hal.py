@@ -5,7 +5,7 @@ import os
 import unittest
 
 from device.steamlink import hal
-from device.steamlink.hal import dates, fake
+from device.steamlink.hal import dates, fake, tcp
 from device.steamlink.hal.fields import choice, flag, whole
 from device.steamlink.hal.tcp import Tcp
 
@@ -390,6 +390,27 @@ class TestTcp(unittest.TestCase):
         for find, why in ((unknown, "no such name"), (silent, "does not answer")):
             bus = Tcp({"kind": "tcp", "host": "unit.example", "port": 502}, find, connect_s=0.05)
             self.assertIn(why, fault_of(asyncio.run, bus.write(b"x")))
+
+    def test_tcp_of_a_board_collects_garbage_before_it_connects(self):
+        """The sockets of attempts that were cut off are closed by it; a board has about ten."""
+
+        class Board:
+            collected = 0
+
+            def mem_free(self):
+                return 0
+
+            def collect(self):
+                self.collected += 1
+
+        garbage, tcp.gc = tcp.gc, Board()
+        try:
+            for attempts in (1, 2):
+                bus = Tcp({"kind": "tcp", "host": "127.0.0.1", "port": 1}, itself)
+                self.assertTrue(fault_of(asyncio.run, bus.write(b"x")) != "")
+                self.assertEqual(tcp.gc.collected, attempts)
+        finally:
+            tcp.gc = garbage
 
     def test_tcp_of_wrong_configuration_names_the_field(self):
         """A host that is none, a port out of range."""

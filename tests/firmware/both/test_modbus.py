@@ -7,7 +7,7 @@ from device.steamlink import contract, modbus
 from device.steamlink.hal import tcp
 from device.steamlink.sensors import SensorError
 from tests.firmware import web
-from tests.firmware.modbus_slave import SILENT, Line, Server, Slave
+from tests.firmware.modbus_slave import SILENT, LateLine, Line, Server, Slave
 from tests.firmware.wires import no_wait
 
 modbus.sleep_ms = no_wait
@@ -123,8 +123,8 @@ class TestModbus(unittest.TestCase):
             self.assertEqual(run(read()), [257, 514, 771])
 
     def test_modbus_silent_unit_is_a_communication_failure(self):
-        """After the retries, with the unit in the text; both framings, on a socket."""
-        for framing in FRAMINGS:
+        """With the unit in the text; on TCP after the retries, on RTU at once; on a socket."""
+        for framing, questions in (("rtu", 1), ("tcp", 2)):
             unit = slave(framing)
 
             async def read(unit=unit, framing=framing):
@@ -140,7 +140,7 @@ class TestModbus(unittest.TestCase):
             fault = run(read())
             self.assertEqual(fault.code, contract.COMMUNICATION_FAILURE)
             self.assertEqual(fault.text, "unit 9: no answer within 20 ms")
-            self.assertEqual(len(unit.asked), 2)
+            self.assertEqual(len(unit.asked), questions)
 
     def test_modbus_exceptions_have_codes_of_their_own(self):
         """A wrong map, a broken unit and a busy one are told apart, and nobody asks again."""
@@ -172,6 +172,14 @@ class TestModbus(unittest.TestCase):
                 unit.script = [spoil]
                 got = asyncio.run(master(Line(unit), framing).read(1, "holding", 7, 2))
                 self.assertEqual(got, [7 * 257, 8 * 257])
+
+    def test_modbus_rtu_answer_that_may_still_come_is_not_asked_for_again(self):
+        """Two questions may have two answers, and the second would pass for that of the next."""
+        for spoil in OWED:
+            unit = slave()
+            unit.script = [spoil]
+            code, text = fault_of(master(Line(unit)).read(1, "holding", 7, 2))
+            self.assertEqual((code, len(unit.asked)), (contract.COMMUNICATION_FAILURE, 1), text)
 
     def test_modbus_after_two_bad_answers_gives_up(self):
         """Each way of going wrong is a communication failure, never a value."""
@@ -223,6 +231,99 @@ class TestModbus(unittest.TestCase):
 
         self.assertEqual(asyncio.run(asks.read(1, "holding", 7, 2)), [7 * 257, 8 * 257])
 
+    def test_modbus_rtu_unit_slower_than_it_may_be_never_answers_the_next_question(self):
+        """Up to twice as slow nothing is a wrong value; in time again, all are values."""
+        for delay_ms in range(10, 200, 10):
+            line = LateLine(slave(), delay_ms)
+            asks = master(line, timeout_ms=100)
+
+            async def read(address, asks=asks):
+                try:
+                    return await asks.read(1, "holding", address, 1)
+                except SensorError as fault:
+                    return fault.code
+
+            for address in (7, 200, 8, 8, 201, 7):
+                good = delay_ms <= 100
+                wanted = [address * 257 & 0xFFFF] if good else contract.COMMUNICATION_FAILURE
+                self.assertEqual(asyncio.run(read(address)), wanted, delay_ms)
+            line.delay_ms = 20
+            self.assertEqual(asyncio.run(read(9)), [9 * 257])
+
+    def test_modbus_rtu_line_is_silent_after_a_fault_for_half_a_second_at_most(self):
+        """A turn that waited out a long answer_ms would be over before it has asked."""
+        for answer_ms, quiet_ms in ((300, 300), (1500, 500)):
+            line = LateLine(slave(), 10)
+            asks = master(line, timeout_ms=answer_ms)
+            line.slave.script = [lambda frame: SILENT]
+            fault_of(asks.read(1, "holding", 7, 2))
+            before_ms = line.now_ms
+            asyncio.run(asks.read(1, "holding", 7, 2))
+            self.assertEqual(line.now_ms - before_ms, quiet_ms + 10)
+
+    def test_modbus_rtu_line_that_never_falls_silent_is_a_communication_failure(self):
+        """After a fault, rather than to listen for ever."""
+
+        class Babble(Line):
+            async def read(self, most, timeout_ms):
+                return b"\x55" * most
+
+        asks = master(Babble(slave()))
+        fault_of(asks.read(1, "holding", 7, 2))
+        code, text = fault_of(asks.read(1, "holding", 7, 2))
+
+        self.assertEqual(code, contract.COMMUNICATION_FAILURE)
+        self.assertIn("silent", text)
+
+    def test_modbus_rtu_bus_that_closed_is_written_to_again_after_a_fault(self):
+        """A closed port cannot be read; only the next write opens it."""
+
+        class Port(Line):
+            is_open = False
+
+            async def write(self, data):
+                self.is_open = True
+                await super().write(data)
+
+            async def read(self, most, timeout_ms):
+                if not self.is_open:
+                    raise OSError(5)
+                return await super().read(most, timeout_ms)
+
+        unit = slave()
+        unit.script = [lambda frame: SILENT]
+        port = Port(unit)
+        asks = master(port)
+        fault_of(asks.read(1, "holding", 7, 2))
+        port.is_open = False
+
+        self.assertEqual(asyncio.run(asks.read(1, "holding", 7, 2)), [7 * 257, 8 * 257])
+
+    def test_modbus_rtu_pause_between_frames_is_that_of_the_speed(self):
+        """3.5 characters, at least 1.75 ms; a line that tells no speed is taken for 9600 baud."""
+        for baud, least_ms, most_ms in (
+            (300, 128, 132),
+            (2400, 16, 20),
+            (9600, 4, 6),
+            (None, 4, 6),
+            (115200, 2, 3),
+        ):
+            paused = []
+
+            async def note(ms, paused=paused):
+                paused.append(ms)
+
+            line = Line(slave())
+            if baud is not None:
+                line.baud = baud
+            modbus.sleep_ms = note
+            try:
+                asyncio.run(master(line).read(1, "holding", 7, 2))
+            finally:
+                modbus.sleep_ms = no_wait
+            self.assertEqual(len(paused), 1)
+            self.assertTrue(least_ms <= paused[0] <= most_ms, paused)
+
     def test_modbus_tcp_late_answer_is_passed_over(self):
         """An answer with an old transaction number is not the one waited for."""
         unit = slave("tcp")
@@ -248,7 +349,7 @@ class TestModbus(unittest.TestCase):
 
             async def cancel_and_read(unit=unit, framing=framing):
                 async with Server(unit, pace_s=0.004) as bus:
-                    asks = master(bus, framing, timeout_ms=500)
+                    asks = master(bus, framing, timeout_ms=100)
                     task = asyncio.create_task(asks.read(1, "holding", 100, 4))
                     await asyncio.sleep(0.03)
                     task.cancel()
@@ -256,9 +357,6 @@ class TestModbus(unittest.TestCase):
                         await task
                     except asyncio.CancelledError:
                         cancelled = True
-                    if framing == "rtu":
-                        await asyncio.sleep(0.1)
-                        await bus.close()  # stands for a line that has fallen silent
                     got = await asks.read(1, "holding", 7, 2)
                     await bus.close()
                     return cancelled, got
@@ -351,21 +449,24 @@ def with_crc(frame):
     return frame + bytes((crc & 255, crc >> 8))
 
 
+# What a unit may send on RTU although its own answer is still to come.
+OWED = (
+    lambda frame: SILENT,
+    lambda frame: frame[:1],
+    lambda frame: with_crc(b"\x02" + frame[1:-2]),
+    lambda frame: with_crc(frame[:1] + b"\x04" + frame[2:-2]),
+    lambda frame: with_crc(frame[:2] + b"\x02" + frame[3:5]),
+    lambda frame: with_crc(frame[:2] + b"\xff" + frame[3:-2]),
+    lambda frame: b"\x00" + frame,
+    lambda frame: b"\xff" * 64,
+    lambda frame: bytes(64),
+)
 SPOILED = {
     "rtu": (
-        lambda frame: SILENT,
-        lambda frame: frame[:1],
         lambda frame: frame[:4],
         lambda frame: frame[:-1],
         lambda frame: frame[:-1] + b"\x00\x00",
-        lambda frame: with_crc(b"\x02" + frame[1:-2]),
-        lambda frame: with_crc(frame[:1] + b"\x04" + frame[2:-2]),
-        lambda frame: with_crc(frame[:2] + b"\x02" + frame[3:5]),
-        lambda frame: with_crc(frame[:2] + b"\xff" + frame[3:-2]),
-        lambda frame: b"\x00" + frame,
         lambda frame: b"\x01\x83\x02\x00\x00",
-        lambda frame: b"\xff" * 64,
-        lambda frame: bytes(64),
     ),
     "tcp": (
         lambda frame: SILENT,

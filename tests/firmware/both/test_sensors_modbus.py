@@ -4,10 +4,10 @@ import asyncio
 import struct
 import unittest
 
-from device.steamlink import contract, modbus, sensors
+from device.steamlink import contract, forget, modbus, sensors
 from device.steamlink.sensors import SensorError
 from device.steamlink.sensors.modbus import DEFAULTS, Driver
-from tests.firmware.modbus_slave import SILENT, Line, Slave
+from tests.firmware.modbus_slave import SILENT, LateLine, Line, Slave
 from tests.firmware.wires import Out, no_wait, readings
 
 modbus.sleep_ms = no_wait
@@ -155,7 +155,7 @@ class TestSensorsModbus(unittest.TestCase):
         """What was read is a reading; the rest is a communication failure."""
         slave = Slave()
         slave.tables[3] = {0: 7, 50: 8, 99: 9}
-        slave.script = [lambda frame: frame, lambda frame: SILENT, lambda frame: SILENT]
+        slave.script = [lambda frame: frame, lambda frame: SILENT]
         got = readings(
             driver(
                 slave,
@@ -169,7 +169,71 @@ class TestSensorsModbus(unittest.TestCase):
 
         lost = (None, contract.COMMUNICATION_FAILURE)
         self.assertEqual(got, {"a": (7, contract.GOOD), "b": lost, "c": lost})
-        self.assertEqual(len(slave.asked), 3)
+        self.assertEqual(len(slave.asked), 2)
+
+    def test_modbus_unit_that_needs_seconds_gives_no_register_the_value_of_another(self):
+        """Its polls begin anew each turn, so that what is owed is never taken for another's."""
+        points = [{"metric": "a", "address": 0}, {"metric": "b", "address": 100}]
+        for delay_ms in range(100, 1000, 50):
+            slave = Slave()
+            slave.tables[3] = {0: 111, 100: 222}
+            cfg = dict(DEFAULTS)
+            cfg.update({"map": plan(*points), "answer_ms": 300})
+            line = LateLine(slave, delay_ms)
+            unit = Driver(line, cfg)
+            for turn in range(20):
+                line.now_ms = max(line.now_ms, turn * 1000)
+                try:
+                    got = readings(unit)
+                except SensorError as fault:
+                    self.assertEqual(fault.code, contract.COMMUNICATION_FAILURE)
+                    continue
+                self.assertEqual(got["a"], (111, contract.GOOD))
+                self.assertIn(got["b"], ((222, 192), (None, contract.COMMUNICATION_FAILURE)))
+
+    def test_modbus_unit_whose_turn_is_always_cut_off_is_gone_like_a_silent_one(self):
+        """A host that swallows the attempts to connect: each turn ends by its time-out."""
+        slave = Slave()
+        slave.tables[3] = {0: 7}
+        unit = driver(slave, plan({"metric": "m", "address": 0}))
+        line = unit._master.bus
+        asked = []
+        write = line.write
+
+        async def never(data):
+            asked.append(data)
+            await asyncio.Event().wait()
+
+        async def turn():
+            task = asyncio.create_task(unit.begin())
+            for _ in range(20):
+                await asyncio.sleep(0)
+            if not task.done():
+                task.cancel()
+                try:
+                    await task
+                except asyncio.CancelledError:
+                    return None
+            await task
+            out = Out()
+            try:
+                await unit.read(out)
+            except SensorError as fault:
+                return fault.code
+            return out.readings["m"]
+
+        async def turns(number):
+            told = []
+            for _ in range(number):
+                told.append(await turn())  # noqa: PERF401 - MicroPython
+            return told
+
+        line.write = never
+        told = asyncio.run(turns(25))
+        lost = contract.COMMUNICATION_FAILURE
+        self.assertEqual((len(asked), told.count(None), told.count(lost)), (5, 5, 20))
+        line.write = write
+        self.assertIn((7, contract.GOOD), asyncio.run(turns(10)))
 
     def test_modbus_unit_that_is_gone_is_asked_seldom(self):
         """Its time-outs must not cost the other units of the line; it is found again."""
@@ -281,6 +345,20 @@ class TestSensorsModbus(unittest.TestCase):
                 driver(Slave(), wrong)
         with self.assertRaises(ValueError):
             driver(Slave(), plan(point), metrics={"x": "y"})
+
+    def test_modbus_maps_of_frozen_firmware_lie_in_lib(self):
+        """Frozen code has a name without a folder, and JSON is not frozen with it."""
+        from device.steamlink.sensors import _register_map
+
+        _register_map.__file__ = "frozen/sensors/_register_map.py"
+        try:
+            _register_map.load("burner_controller", {})
+        except ValueError as fault:
+            text = str(fault)
+        finally:
+            forget("sensors._register_map")
+
+        self.assertIn("/lib/steamlink/maps/burner_controller.json", text)
 
     def test_modbus_sensor_is_made_from_its_configuration(self):
         """As a device's configuration names it."""

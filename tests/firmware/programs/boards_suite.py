@@ -13,8 +13,10 @@ import network
 import onewire
 import rp2
 
+from device.steamlink import app, measuring
 from device.steamlink.hal import board, dates
 from device.steamlink.hal.micro_wlan import Wlan
+from tests.firmware import folders
 from tests.firmware.name_server import NameServer, loopback
 
 _2026 = 1793440500250  # 2026-10-31 09:55:00.250 UTC, a Saturday
@@ -67,9 +69,34 @@ class TestMicro(unittest.TestCase):
             machine.CAUSE[0] = code
             found.append(made.reset_cause())
         machine.CAUSE[0] = 1
-        self.assertEqual(
-            found, ["power_on", "unknown", "watchdog", "deep_sleep", "soft", "unknown"]
+        self.assertEqual(found, ["power_on", "soft", "watchdog", "deep_sleep", "soft", "unknown"])
+
+    def test_firmware_that_crashes_while_it_opens_ends_in_safe_mode(self):
+        """main.py resets the chip, which the ESP32 calls a hard reset: no loss of power."""
+        folder = folders.new("crashes")
+        folders.write(
+            folder + "/config.json", '{"site": "m", "device": "d", "mqtt": {"host": "127.0.0.1"}}'
         )
+
+        def broken(*_):
+            raise MemoryError
+
+        opens, measuring.open_sensors = measuring.open_sensors, broken
+        crashes = 0
+        machine.CAUSE[0] = machine.HARD_RESET
+        try:
+            while crashes < 9:
+                started = app.App(board("esp32", folder=folder))
+                try:
+                    started.open()
+                    break
+                except MemoryError:
+                    crashes += 1
+        finally:
+            measuring.open_sensors = opens
+            machine.CAUSE[0] = machine.PWRON_RESET
+            folders.remove(folder)
+        self.assertEqual((crashes, started.safe), (5, True))
 
     def test_watchdog_waits_no_longer_than_the_hardware_can(self):
         """More than 8388 ms is a ValueError of the RP2040."""
@@ -369,6 +396,7 @@ class TestWlan(unittest.TestCase):
 
     def test_wlan_country_that_is_none_is_ignored(self):
         """Wi-Fi with the wrong channels is better than none."""
+        network.COUNTRY.clear()
         self.wlan.country("BR")
         self.wlan.country("nowhere")
         self.assertEqual(network.COUNTRY, ["BR"])
