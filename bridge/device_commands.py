@@ -17,6 +17,9 @@ OPS: tuple[str, ...] = get_args(
 """What a device can be asked for."""
 
 ANSWER_WITHIN_S = 10.0
+MOST_BYTES = 8_192 - 128
+"""How long a command may be: a device takes packets of 8 KiB, its topic with it."""
+
 _LIFE_AFTER_WAITING = timedelta(seconds=5)
 
 
@@ -60,6 +63,12 @@ class Commander:
         except msgspec.ValidationError:
             text = f"no command {op!r}; a device knows {', '.join(OPS)}"
             raise CommandRefused(text) from None
+        size = len(msgspec.json.encode(cmd))
+        if size > MOST_BYTES:
+            raise CommandRefused(
+                f"{op} of {size} bytes: a device takes {MOST_BYTES}; send less at once. "
+                "Nothing was sent"
+            )
         ack = self._line.ask(cmd, wait_s)
         if ack is None:
             raise NoAnswer(

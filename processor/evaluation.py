@@ -23,6 +23,8 @@ from processor.alarms.takeover import Records, catch_up, recorded_by_others, tak
 from processor.troubles import Trouble
 
 _TIME_COMMAND_VALID_MS = 60_000
+_SYNCHRONISED = 2
+_AHEAD_MS = 5_000
 _MAX_COMMANDS = 4_096
 _STALE_TROUBLE_US = 300_000_000
 _STRAY_US = 60_000_000
@@ -164,7 +166,7 @@ class Evaluation:
             case Birth():
                 if not device.born(message, crc):
                     outcome = Outcome.DUPLICATE
-                elif message.clock == 0:
+                elif _wants_time(message, now_us):
                     commands.append((topic.site, topic.device, _time_command(message, now_us)))
             case State():
                 device.said_state(message)
@@ -348,6 +350,14 @@ class Evaluation:
             self._review_us = min(self._review_us, now_us + _STRAY_US)
         if now_us >= self._review_us:
             self._replace_plant(self._plant, now_us)
+
+
+def _wants_time(birth: Birth, now_us: int) -> bool:
+    """Whether a device has no time from NTP, or lost it so long ago that it is ahead.
+
+    Such a one takes commands for expired. What is behind may have waited in a queue.
+    """
+    return birth.clock < _SYNCHRONISED or (birth.t or 0) - now_us // 1000 > _AHEAD_MS
 
 
 def _time_command(birth: Birth, now_us: int) -> Cmd:

@@ -92,8 +92,9 @@ def config_of(
 def renewed(path: Path, values: Mapping[str, Any], *, with_wifi: bool) -> dict[str, Any]:
     """`values` in the configuration that `path` holds; raises DeviceFault.
 
-    What somebody has entered there stays: Wi-Fi (but `with_wifi`), buses, sensors, limits. Where
-    there is no file, or it is for another kind of board, these are `values` themselves.
+    What somebody has entered there stays: Wi-Fi (but `with_wifi`), buses, sensors, limits; and the
+    password of the same account where `values` have none. Where there is no file, or it is for
+    another kind of board, these are `values` themselves.
     """
     if not path.exists():
         return dict(values)
@@ -106,6 +107,8 @@ def renewed(path: Path, values: Mapping[str, Any], *, with_wifi: bool) -> dict[s
     if with_wifi:
         new["wifi"] = values["wifi"]
     new["mqtt"] = old["mqtt"] | values["mqtt"] | {"password_next": ""}
+    if not new["mqtt"]["password"] and old["mqtt"].get("user") == new["mqtt"]["user"]:
+        new["mqtt"]["password"] = old["mqtt"].get("password", "")
     _validate(new)
     return new
 

@@ -20,6 +20,7 @@ _GOODBYE_S = const(4)
 _SETTLED_MS = const(60000)
 _FLOOR_MS = const(3600000)
 _SAFE_MS = const(600000)
+_SYNCHRONISED = const(2)
 _UNNAMED = const("unnamed")  # until the portal has named it; nothing is sent under it
 
 
@@ -209,6 +210,11 @@ class App:
         else:
             await asyncio.Event().wait()
 
+    def _ask_time(self) -> None:
+        """A clock that NTP does not keep drifts: the birth is answered with the time."""
+        if self.link is not None and self.link.connected and self.clock.state != _SYNCHRONISED:
+            self.rebirth()
+
     # -- each second
 
     async def _keep_house(self, checkin) -> None:
@@ -227,6 +233,7 @@ class App:
             if up_ms >= floor_at:
                 floor_at = up_ms + _FLOOR_MS
                 self.clock.save_floor()
+                self._ask_time()
             if self.link is not None and self.link.connected and up_ms >= diag_at:
                 diag_at = up_ms + 1000 * self.link.config["diag_s"]
                 gc.collect()

@@ -8,6 +8,7 @@ _FIRST_MS = const(1577836800000)  # 2020-01-01: before that no firmware of Steam
 _LAST_MS = const(4102444800000)  # 2100-01-01
 _DAY_MS = const(86400000)
 _MARGIN_MS = const(300000)
+_EASED_MS = const(300000)  # rows further ahead are in no store: there a step back hides none
 _FLOOR_STEP_MS = const(600000)
 _AGREE_MS = const(10000)
 _AGREEING = const(3)
@@ -20,7 +21,8 @@ class Clock:
     is the soft one: it gives way to NTP that says the same three times, so that one lie about
     the year 2099 does not lock a device out for ever.
     `state` is 0 unknown, 1 set (RTC or command), 2 NTP; `refused` counts impossible times,
-    `step_ms` is how far the last setting moved a clock that was known already.
+    `step_ms` is how far the last setting moved a clock that was known already. `ahead_ms` is what
+    is still to be taken back of that: `ease` does it, so that no row is dated before an earlier one.
     """
 
     def __init__(self, board: object, floor_ms: int = 0) -> None:
@@ -28,6 +30,7 @@ class Clock:
         self.offset_ms = None
         self.refused = 0
         self.step_ms = 0
+        self.ahead_ms = 0
         self._board = board
         self._built_ms = max(floor_ms, _FIRST_MS)
         self._floor_ms = self._built_ms
@@ -79,6 +82,17 @@ class Clock:
         """UTC in ms since 1970, None while it is unknown."""
         return None if self.offset_ms is None else self.up_ms() + self.offset_ms
 
+    def true_ms(self) -> "int | None":
+        """UTC as it was last set: without what `ease` still has to take back. None while unknown."""
+        return None if self.offset_ms is None else self.utc_ms() - self.ahead_ms
+
+    def ease(self, passed_ms: int) -> None:
+        """Take back up to an eighth of what lies between one row and the next."""
+        if self.ahead_ms:
+            back_ms = min(self.ahead_ms, max(0, passed_ms) // 8)
+            self.ahead_ms -= back_ms
+            self.offset_ms -= back_ms
+
     @property
     def floor_ms(self) -> int:
         """UTC ms before which it cannot be now."""
@@ -95,7 +109,7 @@ class Clock:
         """Take a time from a command (state 1) or NTP (2); False if it is refused.
 
         Refused and counted: before the floor or after 2099. Refused: a command within a day
-        of NTP.
+        of NTP. A command that turns a known clock back, by minutes at most, leaves it `ahead_ms`.
         """
         if not self.is_possible(utc_ms):
             return False
@@ -151,9 +165,12 @@ class Clock:
     def _take(self, utc_ms: int, state: int) -> None:
         up_ms = self.up_ms()
         offset_ms = utc_ms - up_ms
+        self.ahead_ms = 0
         if self.offset_ms is not None:
             self.step_ms = offset_ms - self.offset_ms
-        self.offset_ms = offset_ms
+            if state == contract.CLOCK_SET and -_EASED_MS <= self.step_ms < 0:
+                self.ahead_ms = -self.step_ms
+        self.offset_ms = offset_ms + self.ahead_ms
         self.state = state
         self._set_up_ms = up_ms
         self._disagreeing = 0

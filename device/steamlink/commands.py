@@ -1,7 +1,7 @@
 """Answers the commands that come from the broker; what they do is done through a port.
 
 The port is whatever carries the device (app.py), duck-typed:
-`config` (config.Config), `session.boot`, `link.conn`, `set_time(utc_ms) -> bool`, `identify() -> dict` (and blinks),
+`config` (config.Config), `session.boot`, `link.conn`, `set_time(utc_ms) -> bool`, `identify() -> dict`,
 `log_lines() -> list`, `replay(boot or None for this one, first, last) -> (count, missing)`,
 and, called by `proceed()` only: `rebirth()`, `restart(reason)`, `start_update(args)`.
 """
@@ -19,6 +19,9 @@ _MOST_WAITING = const(4)
 _MOST_REPLAYED = const(10000)
 _MOST_ERROR = const(300)
 _MOST_TRIP_MS = const(20000)
+_GOOD_MS = const(1000)  # a clock this near is right
+# No age is too great for it, and where our clock is wrong it is the cure: the time answers it.
+_AGELESS = const("rebirth")
 # What changes the device is not done when nobody can tell how old the order is.
 _NEED_CLOCK = ("patch_config", "restart", "ota")
 # Their answers are long and asking again does no harm: they are made anew, not remembered.
@@ -28,7 +31,7 @@ _ANSWERED_ANEW = ("get_config", "log")
 class Commands:
     """Decodes, judges, remembers and acknowledges commands; none of them touches a burner.
 
-    `clock` tells UTC (`utc_ms() -> int or None`), `counters` counts (`add(name)`).
+    `clock` tells UTC (`true_ms() -> int or None`) and uptime, `counters` counts (`add(name)`).
     """
 
     def __init__(self, device: object, clock: object, counters: object) -> None:
@@ -76,7 +79,8 @@ class Commands:
     def _acknowledge(self, command: "orders.Command") -> bytes:
         try:
             # An answer to a birth of ours has its age in itself, and our clock may be wrong.
-            if command.op != "time" or "boot" not in command.args:
+            answers_birth = command.op == "time" and "boot" in command.args
+            if not answers_birth and command.op != _AGELESS:
                 self._check_age(command)
             result = self._obey(command.op, command.args)
             ack = orders.encode_ack(id=command.id, ok=True, res=result)
@@ -90,12 +94,18 @@ class Commands:
         return ack
 
     def _check_age(self, command: "orders.Command") -> None:
-        utc_ms = self._clock.utc_ms()
+        utc_ms = self._clock.true_ms()
         if utc_ms is None:
             if command.op in _NEED_CLOCK:
                 raise ValueError("no clock yet to tell whether this is expired: send time first")
         elif command.expires_ms < utc_ms:
-            raise ValueError("expired")
+            # The clock may be what is wrong: a birth is answered with the time.
+            self._later(self._device.rebirth)
+            late_s = -((command.expires_ms - utc_ms) // 1000)
+            text = (
+                "expired {} s ago by this device's clock, and it asks for the time: send it again"
+            )
+            raise ValueError(text.format(late_s))
 
     # One function, because a method for each op costs a microcontroller 1.5 KB.
     def _obey(self, op: str, args: "Mapping") -> "dict | None":  # noqa: PLR0911
@@ -130,11 +140,13 @@ class Commands:
         utc = args.get("utc")
         if not _are_ints(utc) or not 0 < utc < contract.MAX_UTC_MS:
             raise ValueError("time: utc is milliseconds since 1970")
-        if "boot" in args:
-            utc += self._since_answered(args)
-        if not self._device.set_time(utc):
+        doubt_ms = self._since_answered(args) if "boot" in args else 0
+        utc += doubt_ms
+        known_ms = self._clock.true_ms()
+        wrong = known_ms is None or abs(known_ms - utc) > doubt_ms + _GOOD_MS
+        if wrong and not self._device.set_time(utc):
             raise ValueError("time: out of range, or the device has a better time")
-        return {"utc": self._clock.utc_ms()}
+        return {"utc": self._clock.true_ms()}
 
     def _since_answered(self, args: "Mapping") -> int:
         """How long ago our birth was answered with a time: half of its way there and back, in ms."""
@@ -144,8 +156,11 @@ class Commands:
             raise ValueError("time: answers another connection")
         trip_ms = self._clock.up_ms() - up_ms
         if not 0 <= trip_ms <= _MOST_TRIP_MS:
-            self._later(device.rebirth)  # the next answer may be faster
-            raise ValueError("time: {} ms on its way; asked again".format(trip_ms))
+            again = self._clock.true_ms() is None
+            if again:
+                self._later(device.rebirth)  # the next answer may be faster
+            text = "time: {} ms on its way" + ("; asked again" if again else "")
+            raise ValueError(text.format(trip_ms))
         return trip_ms // 2
 
     def _patch(self, changes: "Mapping") -> dict:

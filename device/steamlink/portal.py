@@ -17,6 +17,8 @@ _MOST_WAITING = 4
 _UNREAD = ("413", "431")
 _REQUEST_S = 5
 _MOST_PORT = 65535
+_HTTP = 80
+_UNPRIVILEGED = 8080
 _PASSPHRASE = range(8, 64)  # IEEE 802.11: 8 to 63
 _LANGUAGES = ("pt", "en")
 
@@ -36,19 +38,21 @@ async def serve(
     config: object,
     *,
     host: "str | None" = None,
-    port: int = 80,
+    port: "int | None" = None,
     dns_port: "int | None" = 53,
     done: object = None,
     request_s: float = _REQUEST_S,
 ) -> bool:
     """Open the access point and serve until a configuration is saved (True) or `done` is set.
 
-    `done` is an asyncio.Event. `host` None: everybody in its own network, and without a radio
-    this machine alone. OSError if the network or a port is not to be had. The access point is
-    closed in any case.
+    `done` is an asyncio.Event. `host` and `port` None: everybody in its own network, at 80, and
+    without a radio this machine alone, at 8080, which needs no rights, and without names. OSError
+    if the network or a port is not to be had. The access point is closed in any case.
     """
     if host is None:
         host = "0.0.0.0" if board.has_wifi else "127.0.0.1"  # noqa: S104 - its own access point
+    if port is None:
+        port = _HTTP if board.has_wifi else _UNPRIVILEGED
     name, password = access(board, config.values["portal_password"])
     finished = done if done is not None else asyncio.Event()
     names = None
@@ -56,13 +60,13 @@ async def serve(
         address = await board.network.access_point(name, password)
         portal = Portal(board, config, address, port, finished, request_s)
         server = await _listen(portal, host, port)
-        if dns_port is not None:
+        if dns_port is not None and board.has_wifi:
             names = asyncio.create_task(_serve_names(host, dns_port, address))
         try:
             await finished.wait()
         finally:
             server.close()
-            await asyncio.wait_for(server.wait_closed(), request_s)
+            await _closed(server, request_s)
     finally:
         if names is not None:
             names.cancel()
@@ -78,6 +82,13 @@ async def _listen(portal: "Portal", host: str, port: int) -> object:
         text = "portal: cannot listen on {}:{}: {}".format(host, port, fault)
         print(text)  # noqa: T201
         raise OSError(text) from None
+
+
+async def _closed(server: object, most_s: float) -> None:
+    try:  # noqa: SIM105 - MicroPython has no contextlib
+        await asyncio.wait_for(server.wait_closed(), most_s)
+    except asyncio.TimeoutError:
+        pass  # from CPython 3.12.1 on it waits for connections too, and a browser keeps one open
 
 
 async def _serve_names(host: str, port: int, address: str) -> None:
@@ -103,7 +114,7 @@ class Portal:
         self.saved = False
         self._board = board
         self._config = config
-        self._home = "http://" + address + ("" if port == 80 else ":" + str(port)) + "/"  # noqa: PLR2004 - HTTP's
+        self._home = "http://" + address + ("" if port == _HTTP else ":" + str(port)) + "/"
         self._finished = finished
         self._request_s = request_s
         self._turn = asyncio.Lock()

@@ -20,6 +20,7 @@ class Session:
         self._clock = clock
         self._outbox = outbox
         self._metrics = metrics
+        self._last_row_ms = 0
         self.topics = {kind: contract.topic(site, device, kind) for kind in contract.KINDS}
 
     def describe(self, metrics) -> None:
@@ -29,6 +30,8 @@ class Session:
     def rows(self, names, up_ms: int, rows, quality, *, live: bool) -> int:
         """Number and store rows `[dt_ms, value...]` counted from `up_ms`; returns their seq."""
         clock = self._clock
+        clock.ease(up_ms - self._last_row_ms)
+        self._last_row_ms = up_ms + rows[-1][0]
         offset_ms = clock.offset_ms
         dated = offset_ms is not None
         payload = messages.encode_data(

@@ -109,9 +109,7 @@ def add(  # noqa: PLR0913, PLR0917 - one argument an option
     change = devices_of(settings).add(entry)
     _tell(change)
     _write(path, values, change.password or "", ca)
-    if unknown:
-        names = ", ".join(unknown)
-        out.print(f"plant.yaml lacks {names}: add to its `metrics`, or it is quarantined")
+    device_board.tell_unknown(unknown)
 
 
 @app.command("config")
@@ -130,9 +128,9 @@ def config_(  # noqa: PLR0913, PLR0917 - one argument an option
     simulated: SimulatedOption = False,
     config: ConfigOption = Path("steam.yaml"),
 ) -> None:
-    """Write a registered device's configuration again, without its password or with a new one.
+    """Write a registered device's configuration again, with a new password where you ask for one.
 
-    What the file that is there says of Wi-Fi, buses, sensors and limits stays.
+    What the file that is there says of Wi-Fi, buses, sensors and limits stays, and its password.
     """
     settings = settings_at(config)
     entry = registered(settings, device)
@@ -154,8 +152,10 @@ def config_(  # noqa: PLR0913, PLR0917 - one argument an option
         values |= {key: made[key] for key in ("buses", "sensors", "limits")}
     ca = ca_beside(settings, values)
     if not rotate:
-        _write(path, values, "", ca)
-        out.print("without its password, which nobody can read any more: --rotate makes a new one")
+        password = values["mqtt"]["password"]
+        _write(path, values, password, ca)
+        kept = "with the password that it had" if password else "without its password"
+        out.print(f"{kept}, which nobody can read anywhere else: --rotate makes a new one")
         return
     change = devices_of(settings).rotate(device)
     if change.next_step:

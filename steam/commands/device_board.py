@@ -11,12 +11,13 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bridge.device_commands import DeviceFault, visible
-from bridge.plant import Device
+from bridge.plant import Device, load_plant
 from steam.console import ConfigOption, command, out, settings_at
 from steam.device_line import registered
 from steam.provisioning import (
     CA_NAME,
     ca_certificate,
+    check_sensors,
     default_file,
     has_portal,
     new_portal_password,
@@ -86,6 +87,13 @@ def flash(
     _tell_portal(found, path)
 
 
+def tell_unknown(metrics: list[str]) -> None:
+    """Say which metrics of a configuration the plant does not know."""
+    if metrics:
+        names = ", ".join(metrics)
+        out.print(f"plant.yaml lacks {names}: add to its `metrics`, or it is quarantined")
+
+
 def _tell_portal(found: "Probe", path: Path) -> None:
     """The board's own network, which it opens while it lacks a configuration or a Wi-Fi."""
     from device.steamlink import portal
@@ -134,6 +142,7 @@ def _settings_files(
             f"{path} holds no password, and the board would lose the one it may have: "
             f"steam device config {entry.name} --rotate --force"
         )
+    tell_unknown(check_sensors(values, load_plant(settings.plant_path)))
     if has_portal(entry.board) and not values.get("portal_password"):
         values["portal_password"] = new_portal_password()
         if found is not None and not dry_run:

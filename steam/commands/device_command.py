@@ -12,6 +12,9 @@ from bridge.device_commands import ANSWER_WITHIN_S, OPS, DeviceFault, visible
 from steam.console import ConfigOption, command, out, settings_at
 from steam.device_line import commander_of
 
+BACK_WITHIN_S = 900.0
+"""A device fetches for ten minutes at most; then it unpacks, starts and connects."""
+
 Name = Annotated[str, typer.Argument(help="The device's name.")]
 
 
@@ -50,7 +53,7 @@ def update(
     ] = "",
     wait: Annotated[
         float, typer.Option(min=10, max=3600, help="Seconds until it must be back.")
-    ] = 300,
+    ] = BACK_WITHIN_S,
     force: Annotated[
         bool, typer.Option("--force", help="Also where it runs a firmware of that version.")
     ] = False,

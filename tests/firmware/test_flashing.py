@@ -211,6 +211,32 @@ def test_flash_with_another_devices_configuration_is_refused(board, sources, run
     assert files(board.folder) == set()
 
 
+@pytest.mark.parametrize(
+    ("sensor", "said"),
+    [
+        ({"kind": "ds18b2o"}, "no driver sensors/ds18b2o.py"),
+        ({"kind": "simulated", "medain": 3}, "key 'medain' is unknown"),
+    ],
+)
+def test_flash_of_sensors_that_the_firmware_refuses_changes_nothing(
+    board, sources, run, tmp_path, sensor, said
+):
+    """It is told here, and not by a board that measures nothing."""
+    (tmp_path / "d1.config.json").write_text(json.dumps(CONFIG | {"sensors": [sensor]}))
+
+    assert said in run("--port", board.port, expect=1)
+    assert files(board.folder) == set()
+
+
+def test_flash_tells_the_metrics_that_the_plant_does_not_know(board, sources, run, tmp_path):
+    """They would be quarantined."""
+    sensor = {"kind": "digital", "bus": "x", "metric": "own_thing"}
+    values = CONFIG | {"buses": {"x": {"kind": "pin", "pin": 3}}, "sensors": [sensor]}
+    (tmp_path / "d1.config.json").write_text(json.dumps(values))
+
+    assert "plant.yaml lacks own_thing" in run("--port", board.port, "--dry-run")
+
+
 def test_flash_with_configuration_without_password_is_refused(board, sources, run, tmp_path):
     """The board would take it in and forget the password that it has."""
     config = CONFIG | {"mqtt": CONFIG["mqtt"] | {"password": ""}}

@@ -133,6 +133,37 @@ class TestApp(unittest.TestCase):
         self.assertTrue(taken)
         self.assertEqual([message["t"] for message in after], [UTC_MS - 1000])
 
+    def test_app_rows_go_on_increasing_while_a_fast_clock_is_put_right(self):
+        """16 s are taken back between the rows, those of ten milliseconds' distance too."""
+        device = self.started()
+        for number in range(1200):
+            if number == 100:
+                self.assertTrue(device.set_time(device.clock.utc_ms() - 16000))
+            self.board.watchdog.feed()
+            self.board.advance(10 if number % 7 else 7000)
+            device.measuring.take_row(device.clock.up_ms(), [float(number), 51.0], {})
+        device.measuring.put_rows()
+
+        times = []
+        for kind, message in self.sent(device):
+            if kind == "data":
+                times.extend([message["t"] + row[0] for row in message["r"]])
+        self.assertEqual(len(times), 1200)
+        self.assertTrue(all(times[at] < times[at + 1] for at in range(1199)))
+        self.assertEqual(device.clock.ahead_ms, 0)
+        self.assertEqual(times[-1], device.clock.true_ms())
+
+    def test_app_asks_for_the_time_while_ntp_does_not_keep_its_clock(self):
+        """On a connection that stands for months nothing else would tell it how far it is off."""
+        device = self.started()
+        device.link.say = lambda kind, payload: self.asked.append(kind)
+        self.asked = []
+        for connected, state, asked in ((False, 1, 0), (True, 2, 0), (True, 1, 1)):
+            device.link.connected = connected
+            device.clock.state = state
+            device._ask_time()
+            self.assertEqual(self.asked, ["birth"] * asked)
+
     def test_app_five_boots_that_did_not_settle_start_in_safe_mode(self):
         """No sensor is touched, but the device can be reached and repaired."""
         for _ in range(5):

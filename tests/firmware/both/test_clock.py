@@ -164,6 +164,47 @@ class TestClock(unittest.TestCase):
         self.assertEqual((clock.state, clock.step_ms), (2, -1234))
         self.assertEqual(clock.utc_ms() - clock.up_ms(), clock.offset_ms)
 
+    def test_clock_turned_back_by_a_command_comes_down_between_rows(self):
+        """16 s ahead: what is true is known at once, and no row is dated before an earlier one."""
+        clock = self.clock()
+        clock.set_utc(NOW_MS, 1)
+        self.assertTrue(clock.set_utc(NOW_MS - 16000, 1))
+        self.assertEqual((clock.utc_ms(), clock.true_ms()), (NOW_MS, NOW_MS - 16000))
+
+        dated = clock.utc_ms()
+        for _ in range(200):
+            self.board.advance(1000)
+            clock.ease(1000)
+            self.assertTrue(clock.utc_ms() > dated)
+            dated = clock.utc_ms()
+
+        self.assertEqual((dated, clock.ahead_ms), (NOW_MS - 16000 + 200000, 0))
+        self.assertEqual(clock.true_ms(), dated)
+
+    def test_clock_of_rows_that_do_not_follow_each_other_does_not_come_down(self):
+        """Nothing lies between them, or less than nothing."""
+        clock = self.clock()
+        clock.set_utc(NOW_MS, 1)
+        clock.set_utc(NOW_MS - 16000, 1)
+        for passed_ms in (0, 7, -5000):
+            clock.ease(passed_ms)
+
+        self.assertEqual(clock.ahead_ms, 16000)
+
+    def test_clock_steps_where_no_row_is_hidden_by_it(self):
+        """Forward; back by more than the store takes ahead; and what comes after a correction."""
+        clock = self.clock()
+        clock.set_utc(NOW_MS, 1)
+        for step_ms in (40000, -300001):
+            clock.set_utc(clock.utc_ms() + step_ms, 1)
+            self.assertEqual((clock.step_ms, clock.ahead_ms), (step_ms, 0))
+        before_ms = clock.utc_ms()
+        clock.set_utc(before_ms - 300000, 1)
+        self.assertEqual((clock.ahead_ms, clock.utc_ms()), (300000, before_ms))
+
+        clock.set_utc(before_ms + 1, 1)
+        self.assertEqual((clock.ahead_ms, clock.utc_ms()), (0, before_ms + 1))
+
     # -- the floor
 
     def test_clock_certificate_time_is_at_least_the_floor(self):

@@ -29,6 +29,9 @@ class Clock:
     def utc_ms(self):
         return self.up_ms() + self.offset_ms
 
+    def ease(self, passed_ms):
+        pass
+
     def offset(self, ms):
         """Have so much time passed at once."""
         self._start -= ms

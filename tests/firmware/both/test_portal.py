@@ -38,6 +38,20 @@ def changed(**fields):
     return "&".join(kept + [name + "=" + fields[name] for name in sorted(fields)])
 
 
+class Idle:
+    """A server that nobody comes to; a `busy` one is never closed."""
+
+    def __init__(self, busy=False):
+        self._busy = busy
+
+    def close(self):
+        pass
+
+    async def wait_closed(self):
+        if self._busy:
+            await asyncio.Event().wait()
+
+
 class TestPortal(unittest.TestCase):
     """A new board, and a phone beside it."""
 
@@ -150,11 +164,11 @@ class TestPortal(unittest.TestCase):
         self.assertFalse(point)
 
     def test_portal_without_a_radio_is_for_this_machine_alone(self):
-        """Everybody in the plant's network could enter a configuration otherwise."""
+        """Everybody in the plant's network could enter a configuration; port 80 takes rights."""
         asked = []
 
         async def refused(take, host, port):
-            asked.append(host)
+            asked.append((host, port))
             raise OSError(13)
 
         kept = asyncio.start_server
@@ -166,7 +180,51 @@ class TestPortal(unittest.TestCase):
                     asyncio.run(portal.serve(self.board, self.config, dns_port=None))
         finally:
             asyncio.start_server = kept
-        self.assertEqual(asked, ["0.0.0.0", "127.0.0.1"])
+        self.assertEqual(asked, [("0.0.0.0", 80), ("127.0.0.1", 8080)])
+
+    def test_portal_without_a_radio_answers_no_names(self):
+        """Nobody joins a network of it, and port 53 takes rights."""
+        asked = []
+
+        async def names(host, port, address):
+            asked.append(port)
+
+        kept, portal_names.serve = portal_names.serve, names
+        try:
+            for has_wifi in (True, False):
+                self.board.has_wifi = has_wifi
+                self.serve_a_moment(Idle())
+        finally:
+            portal_names.serve = kept
+        self.assertEqual(asked, [53])
+
+    def test_portal_ends_though_a_browser_keeps_a_connection_open(self):
+        """CPython from 3.12.1 on waits for it; what was saved must come into force all the same."""
+        self.board.has_wifi = False
+        saved = self.serve_a_moment(Idle(busy=True))
+
+        self.assertEqual((saved, self.board.network.point), (False, False))
+
+    def serve_a_moment(self, server):
+        """Whether the portal saved, where `server` is what listens for it."""
+
+        async def start(take, host, port):
+            return server
+
+        async def serve():
+            done = asyncio.Event()
+            serving = asyncio.create_task(
+                portal.serve(self.board, self.config, done=done, request_s=0.01)
+            )
+            await asyncio.sleep(0.01)
+            done.set()
+            return await serving
+
+        kept, asyncio.start_server = asyncio.start_server, start
+        try:
+            return asyncio.run(serve())
+        finally:
+            asyncio.start_server = kept
 
     def test_portal_form_is_portuguese_first_and_english_on_request(self):
         """Each page leads to the other language."""

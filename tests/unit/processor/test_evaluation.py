@@ -140,10 +140,17 @@ def test_birth_without_clock_is_answered_with_the_time():
     assert cmd.id == f"time-7-2-{START_MS}"
 
 
-@pytest.mark.parametrize("clock", [1, 2])
-def test_birth_with_a_clock_is_answered_with_nothing(clock):
-    """A device that knows the time is left alone."""
-    assert list(Sender(plant_with()).send(birth(clock=clock)).commands) == []
+@pytest.mark.parametrize(
+    ("clock", "ahead_ms", "answers"),
+    [(2, -600_000, 0), (2, 0, 0), (2, 5_000, 0), (2, 5_001, 1), (1, -600_000, 1), (1, 0, 1)],
+)
+def test_birth_is_answered_with_the_time_unless_ntp_keeps_its_clock(clock, ahead_ms, answers):
+    """A clock that only drifts is put right before it takes commands for expired."""
+    message = birth(clock=clock, t=START_MS + ahead_ms)
+
+    commands = Sender(plant_with()).send(message).commands
+
+    assert [cmd.op for _, _, cmd in commands] == ["time"] * answers
 
 
 def test_birth_delivered_twice_is_a_duplicate():

@@ -1,11 +1,15 @@
 """`steam device command`: what is asked for, and how an answer is shown."""
 
+from inspect import signature
+
 import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from bridge.device_commands import Commander, CommandRefused, DeviceFault, NoAnswer
+from bridge.clock import utc_now
+from bridge.device_commands import MOST_BYTES, Commander, CommandRefused, DeviceFault, NoAnswer
 from bridge.messages import Ack, Cmd
+from device.steamlink import mqtt
 from steam.commands import device_command
 from steam.commands.device import app
 
@@ -62,6 +66,30 @@ def test_arguments_come_from_standard_input_too(line):
     run("patch_config", "--args", "-", stdin='{"wifi": {"password": "geheim 1"}}')
 
     assert line.asked[0][0].args == {"wifi": {"password": "geheim 1"}}
+
+
+def test_command_longer_than_a_device_takes_is_refused(line):
+    """The device could not even answer: it reads past such a packet."""
+    note = {"sensors": [{"kind": "x" * 100}] * 80}
+
+    told = run("patch_config", "--args", msgspec.json.encode(note).decode(), expect=1)
+
+    assert "a device takes 8064; send less at once" in told
+    assert line.asked == []
+
+
+def test_longest_command_fits_into_a_packet_of_a_device(line):
+    """With the longest of topics, and what MQTT puts before it."""
+    for filler in range(7_000, 8_200):
+        try:
+            Commander("d1", line, utc_now).do("patch_config", {"a": "x" * filler})
+        except CommandRefused:
+            break
+
+    longest = max(len(msgspec.json.encode(cmd)) for cmd, _ in line.asked)
+    topic = f"steam/v1/{'s' * 32}/{'d' * 32}/cmd"
+    assert longest == MOST_BYTES
+    assert 2 + len(topic) + 2 + longest <= signature(mqtt.Client).parameters["max_packet"].default
 
 
 def test_time_is_sent_without_being_typed(line):
@@ -124,8 +152,6 @@ def test_commander_tells_refusal_and_silence_apart():
     class Silent:
         def ask(self, cmd, wait_s):
             return None
-
-    from bridge.clock import utc_now
 
     with pytest.raises(CommandRefused, match="d1 refused log: expired"):
         Commander("d1", Refusing(), utc_now).do("log")

@@ -282,17 +282,33 @@ def test_metrics_that_the_plant_does_not_know_are_told(run, settings_of, tmp_pat
         check_sensors(values, plant)
 
 
-def test_config_without_rotate_has_no_password(run, tmp_path):
-    """The account keeps its own, which nobody can read any more; that is said."""
+def test_config_without_rotate_keeps_the_password_of_the_file(run, tmp_path):
+    """The account keeps its own; where no file has it nobody can read it, and that is said."""
     run(*ADD)
+    path = tmp_path / "cal-1.config.json"
+    password = read_config(path)["mqtt"]["password"]
     folder = load_settings(tmp_path / "steam.yaml").data_path
     before = (folder / "mqtt-passwords").read_text()
 
-    told = run("config", "cal-1", "--force")
+    assert "with the password that it had" in run("config", "cal-1", "--force")
+    assert read_config(path)["mqtt"]["password"] == password
+    path.unlink()
+    assert "without its password" in run("config", "cal-1")
 
-    assert "--rotate makes a new one" in told
-    assert read_config(tmp_path / "cal-1.config.json")["mqtt"]["password"] == ""
+    assert read_config(path)["mqtt"]["password"] == ""
     assert (folder / "mqtt-passwords").read_text() == before
+
+
+def test_config_over_a_file_of_another_account_does_not_take_its_password(run, tmp_path):
+    """It would not open this one."""
+    run(*ADD)
+    path = tmp_path / "cal-1.config.json"
+    values = read_config(path)
+    path.write_text(json.dumps(values | {"mqtt": values["mqtt"] | {"user": "cal-9"}}))
+
+    run("config", "cal-1", "--force")
+
+    assert read_config(path)["mqtt"]["password"] == ""
 
 
 def test_config_with_rotate_has_a_new_password(run, tmp_path):

@@ -4,13 +4,15 @@ import hashlib
 import threading
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from inspect import signature
 
 import pytest
 from typer.testing import CliRunner
 
 from bridge.device_commands import CommandRefused, DeviceFault, NoAnswer
-from device.steamlink import rsa
+from device.steamlink import http, rsa
 from steam.commands.device import app
+from steam.commands.device_command import BACK_WITHIN_S
 from steam.firmware import make_update, modulus, new_key
 from steam.updating import Offer, offer_of, update
 
@@ -202,6 +204,11 @@ def test_update_on_trial_is_waited_for():
     assert updated(device) == "2"
     with pytest.raises(DeviceFault, match="did not come back within 60 s"):
         updated(Scripted([OLD, NEW | {"trial": True}]))
+
+
+def test_update_is_waited_for_longer_than_a_device_fetches():
+    """What still comes is no failure."""
+    assert signature(http.fetch).parameters["total_s"].default + 120 <= BACK_WITHIN_S
 
 
 def test_update_from_firmware_that_does_not_tell_its_slot_is_judged_by_its_version():

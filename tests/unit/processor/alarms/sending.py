@@ -71,7 +71,7 @@ def data(
     )
 
 
-def birth(boot=1, conn=1, up=0, clock=2, oldest=None, firmware="1.0") -> Birth:
+def birth(boot=1, conn=1, up=0, clock=2, oldest=None, firmware="1.0", t=None) -> Birth:
     """A birth."""
     return Birth(
         v=1,
@@ -83,6 +83,7 @@ def birth(boot=1, conn=1, up=0, clock=2, oldest=None, firmware="1.0") -> Birth:
         reset="power",
         clock=clock,
         up=up,
+        t=t,
         oldest=oldest,
     )
 
