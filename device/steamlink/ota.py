@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _BLOCK = 512
 _MOST_BYTES = 1048576
-# littlefs is copy-on-write, and the offline store needs room to go on.
-_RESERVE_BYTES = 32768
+# The store leaves 32 KiB free of its own accord; littlefs is copy-on-write, and names take some.
+_RESERVE_BYTES = 49152
 _DIGITS = 64
 _ABOUT = "update.json"
 
@@ -45,16 +45,26 @@ def check(args: "Mapping", key_hex: str) -> bytes:
     return digest
 
 
+def room(size: int) -> int:
+    """The bytes of flash that an archive of `size` bytes may take once it is unpacked.
+
+    Twice as much and 48 KiB: a file takes whole blocks of 4 KiB, and most of ours are shorter.
+    """
+    return 2 * size + 49152
+
+
 async def update(
     args: "Mapping",
     board: object,
     key_hex: str,
     progress: "Callable[[int, int], None] | None" = None,
     tls: object = None,
+    keep: int = 0,
 ) -> str:
     """Put an update into the idle slot and let it boot on trial; returns the slot's name.
 
-    `progress(done, size)` counts bytes; `tls` is an SSLContext for https. Restart afterwards.
+    `progress(done, size)` counts bytes; `tls` is an SSLContext for https; `keep` are the bytes of
+    flash that belong to others, such as a store that is not full. Restart afterwards.
     ValueError or OSError say what went wrong; then the firmware that runs stays as it is.
     """
     digest = check(args, key_hex)
@@ -62,9 +72,14 @@ async def update(
     name = slots.idle(folder)
     await _empty(folder, name)
     size = args["size"]
-    free = board.flash_free()
-    if free is not None and free < size + _RESERVE_BYTES:
-        raise ValueError("ota: {} bytes free; {} needed".format(free, size + _RESERVE_BYTES))
+    free, needed = board.flash_free(), room(size) + keep + _RESERVE_BYTES
+    if free is not None and free < needed:
+        smaller = "make store.limit_kib smaller" if free >= needed - keep else "bring it by USB"
+        raise ValueError(
+            "ota: {} KiB of flash are free; {} are needed, {} of them by the store: {}".format(
+                free // 1024, needed // 1024, keep // 1024, smaller
+            )
+        )
     staged = False
     try:
         place = slots.place(folder, name)
@@ -91,7 +106,7 @@ async def _fetch(
     lookup: "Callable",
     tls: object,
 ) -> None:
-    unpacker = ustar.Unpacker(folder, size)
+    unpacker = ustar.Unpacker(folder, room(size))
     hashed = hashlib.sha256()
     done = [0]
 

@@ -70,7 +70,8 @@ class Renewal:
         try:
             await app.link.close()
             key = app.link.config["ota"]["key"]
-            await ota.update(args, app.board, key, tls=self._trusted(args["url"]))
+            tls = self._trusted(args["url"])
+            await ota.update(args, app.board, key, tls=tls, keep=app.outbox.room())
         except Exception as fault:  # noqa: BLE001 - see above
             app.counters.add("updates_refused")
             why = str(fault) or type(fault).__name__
