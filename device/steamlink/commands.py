@@ -123,6 +123,8 @@ class Commands:
             from . import ota  # loaded only when used
 
             ota.check(args, device.config.public()["ota"]["key"])
+            if device.updating:  # both would go into the same slot
+                raise ValueError("ota: an update is being fetched; wait until it is over")
             return self._later(device.start_update, args)
         raise ValueError("{}: unknown; known: {}".format(op[:40], ", ".join(contract.OPS)))
 

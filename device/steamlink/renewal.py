@@ -29,9 +29,9 @@ class Renewal:
     def online(self, with_next: bool) -> None:
         """The device is connected: what was on trial stays; `with_next` told by the link."""
         app = self._app
-        if self._proving:
+        # Where flash refuses it is still on trial: the next connection tries again.
+        if self._proving and app.config.confirm():
             self._proving = False
-            app.config.confirm()
             app.session.event("config", {"confirmed": app.config.crc})
         if with_next and not app.config.trial:
             self._promote_password()

@@ -199,6 +199,31 @@ class TestApp(unittest.TestCase):
         self.assertTrue(trial and not device.config.trial)
         self.assertEqual(self.started(config=None).measuring.sampler.period_ms, 250)
 
+    def test_app_change_that_flash_does_not_confirm_is_confirmed_by_a_later_connection(self):
+        """It is not told as confirmed before it is, for a restart would take it back."""
+        device = self.started()
+        device.config.patch({"sampling": {"period_ms": 250}})
+        device = self.started(config=None)
+        self.sent(device)
+
+        def refuse(copies, values):
+            raise OSError(28)
+
+        original, Copies.save = Copies.save, refuse
+        try:
+            for _ in range(2):
+                device.renewal.online(False)
+        finally:
+            Copies.save = original
+        told = [[message["d"] for _, message in self.sent(device)]]
+        faults = [fault for fault in device.config.faults if "flash" in fault]
+        device.renewal.online(False)
+        told.append([message["d"] for _, message in self.sent(device)])
+
+        self.assertEqual(told, [[], [{"confirmed": device.config.crc}]])
+        self.assertEqual(len(faults), 1)
+        self.assertFalse(device.config.trial)
+
     def test_app_next_password_alone_is_in_force_without_a_restart(self):
         """Rotation costs no row: the running link knows the next password at once."""
         device = self.started()
@@ -263,6 +288,31 @@ class TestApp(unittest.TestCase):
             Copies.save = original
 
         self.assertTrue(device.measuring is not None)
+
+    def test_app_takes_one_update_at_a_time(self):
+        """The second is not begun; once the first is refused another one is."""
+        device = self.started()
+        begun = []
+
+        async def update(args):
+            begun.append(args)
+            await asyncio.sleep(0.01)
+
+        async def run():
+            for args in (1, 2):
+                device.start_update(args)
+                await asyncio.sleep(0)
+            during = device.updating
+            await asyncio.sleep(0.05)
+            device.start_update(3)
+            await asyncio.sleep(0.05)
+            return during
+
+        device.renewal.update = update
+
+        self.assertTrue(asyncio.run(run()))
+        self.assertEqual(begun, [1, 3])
+        self.assertFalse(device.updating)
 
     def test_app_update_that_fails_in_whatever_way_lets_the_link_go_on(self):
         """An exception that nobody thought of must not keep the device away from its broker."""
