@@ -254,10 +254,12 @@ class App:
         if not self._settled and up_ms >= _SETTLED_MS:
             self._settled = True
             self.boots.settled()
+            self.renewal.ask_slots("settled")
         if self.safe and up_ms >= _SAFE_MS:  # what kept it from working may be over
             self._restart_soon("safe_mode_over")
-        if self.renewal.take_back(up_ms):
-            self._restart_soon("config_rolled_back")
+        why = self.renewal.take_back(up_ms)
+        if why:
+            self._restart_soon(why)
 
     # -- the broker's side
 

@@ -46,7 +46,7 @@ def check(args: "Mapping", key_hex: str) -> bytes:
 
 
 def room(size: int) -> int:
-    """The bytes of flash that an archive of `size` bytes may take once it is unpacked.
+    """The bytes of flash that an archive of `size` bytes takes once it is unpacked, more or less.
 
     Twice as much and 48 KiB: a file takes whole blocks of 4 KiB, and most of ours are shorter.
     """
@@ -72,19 +72,11 @@ async def update(
     name = slots.idle(folder)
     await _empty(folder, name)
     size = args["size"]
-    free, needed = board.flash_free(), room(size) + keep + _RESERVE_BYTES
-    if free is not None and free < needed:
-        smaller = "make store.limit_kib smaller" if free >= needed - keep else "bring it by USB"
-        raise ValueError(
-            "ota: {} KiB of flash are free; {} are needed, {} of them by the store: {}".format(
-                free // 1024, needed // 1024, keep // 1024, smaller
-            )
-        )
+    unpacker = ustar.Unpacker(slots.place(folder, name), _room_left(board, size, keep))
     staged = False
     try:
-        place = slots.place(folder, name)
-        await _fetch(args["url"], size, digest, place, progress, board.network.lookup, tls)
-        about = _about(place)
+        await _fetch(args["url"], size, digest, unpacker, progress, board.network.lookup, tls)
+        about = _about(slots.place(folder, name))
         _check_board(about, board.name)
         _check_age(about, _made_of_running(folder))
         board.sync()
@@ -97,16 +89,31 @@ async def update(
     return name
 
 
+def _room_left(board: object, size: int, keep: int) -> int:
+    """The bytes of flash that an update may take; ValueError where it does not fit in there."""
+    free = board.flash_free()
+    left = free - keep - _RESERVE_BYTES
+    if left < room(size):
+        raise ValueError(
+            "ota: {} KiB of flash are free; {} are needed, {} of them by the store: {}".format(
+                free // 1024,
+                (free - left + room(size)) // 1024,
+                keep // 1024,
+                "make store.limit_kib smaller" if left + keep >= room(size) else "bring it by USB",
+            )
+        )
+    return left
+
+
 async def _fetch(
     url: str,
     size: int,
     digest: bytes,
-    folder: str,
+    unpacker: ustar.Unpacker,
     progress: "Callable[[int, int], None] | None",
     lookup: "Callable",
     tls: object,
 ) -> None:
-    unpacker = ustar.Unpacker(folder, room(size))
     hashed = hashlib.sha256()
     done = [0]
 

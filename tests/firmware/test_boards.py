@@ -308,6 +308,15 @@ def test_board_with_a_bad_update_is_back_after_three_trials(starts):
 
 
 @pytest.mark.slow
+def test_board_whose_update_is_damaged_after_its_trial_is_back_with_what_was_flashed(starts):
+    """Whatever of it is damaged: what counts its failed starts is not in the slot."""
+    for name in ("app", "slots", "copies"):
+        found = starts(2, 9, f"confirmed(); damage('/b/steamlink/{name}.py')")
+
+        assert found["starts"] == [["/b", "reset"]] * 8 + [["/lib", "stopped"]]
+
+
+@pytest.mark.slow
 def test_board_whose_flat_firmware_is_damaged_starts_a_whole_slot(starts):
     """Nothing that lies in a slot depends on what lies flat."""
     found = starts(2, 1, "trial(); damage('/lib/steamlink/slots.py')")

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import sys
 import unittest
 
 from device.steamlink import app as firmware
-from device.steamlink import codec, renewal
+from device.steamlink import codec, renewal, slots
 from device.steamlink.copies import Copies
 from device.steamlink.hal import fake, unix
 from tests.firmware import folders
@@ -28,8 +29,10 @@ class TestApp(unittest.TestCase):
 
     def setUp(self):
         self.folder = folders.new("app")
+        self._path = list(sys.path)
 
     def tearDown(self):
+        sys.path[:] = self._path
         folders.remove(self.folder)
 
     def started(self, config=CONFIG, utc_ms=UTC_MS, cause="power_on"):
@@ -187,6 +190,50 @@ class TestApp(unittest.TestCase):
 
         self.assertEqual(restarts, ["config_rolled_back"])
         self.assertEqual(self.started(config=None).config.values["mqtt"]["host"], "127.0.0.1")
+
+    def start_on_trial(self):
+        """A device whose firmware came from a slot that is on trial; what it restarts for."""
+        folders.make(self.folder + "/a")
+        slots.stage(self.folder, "a")
+        sys.path.insert(0, slots.choose(self.folder))
+        device = self.started()
+        self.board.watchdog = None
+        restarts = []
+        device._restart_soon = restarts.append
+        return device, restarts
+
+    def test_app_update_that_never_comes_online_is_restarted(self):
+        """It runs and does not connect: each half hour is a start, the third is its last."""
+        device, restarts = self.start_on_trial()
+        for seconds in (1799, 1, 3600):
+            self.board.advance(1000 * seconds)
+            device._prove(device.clock.up_ms())
+            told = list(restarts)
+            if seconds == 1799:
+                self.assertEqual(told, [])
+
+        self.assertEqual(restarts, ["update_not_online"])
+
+    def test_app_update_that_was_online_once_is_not_restarted(self):
+        """Nor is firmware that is on trial no longer, however long the broker is away."""
+        device, restarts = self.start_on_trial()
+        device.link.connections = 1
+        self.board.advance(1900000)
+        device._prove(device.clock.up_ms())
+        device.renewal.online(False)
+        device.link.connections = 0
+        device._prove(device.clock.up_ms())
+
+        self.assertEqual(restarts, [])
+
+    def test_app_that_settled_forgets_the_failed_starts_of_its_slot(self):
+        """A minute of work."""
+        device, _ = self.start_on_trial()
+        slots.blame(self.folder + "/a")
+        self.board.advance(60001)
+        device._prove(device.clock.up_ms())
+
+        self.assertFalse(folders.exists(self.folder + "/a.fails"))
 
     def test_app_change_that_comes_online_stays(self):
         """The first connection with a changed configuration confirms it."""
