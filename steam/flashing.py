@@ -33,7 +33,8 @@ _BACK_WITHIN_S = 45.0
 _STARTS_IN_S = 2.0
 _STARTS_WITHIN_S = 60.0
 _LIBRARY = "lib"
-_SLOT_FILES = ("a.ok", "b.ok", "slot.a", "slot.b")
+_SLOT_FILES = ("a.ok", "b.ok", "slot.a", "slot.b", "a.fails", "b.fails")
+_SLOT_FOLDERS = ("a", "b")
 # What is run on the board. Each prints one line of JSON behind the mark.
 _PROBE = """
 import json, os, sys
@@ -72,6 +73,20 @@ for path in {paths!r}:
         os.remove(path)
     except OSError:
         pass
+print('STEAM:{{}}')
+"""
+_REMOVE_FOLDERS = """
+import os
+def _remove(path):
+    for entry in list(os.ilistdir(path)):
+        inside = path + '/' + entry[0]
+        if entry[1] == 0x4000:
+            _remove(inside)
+        else:
+            os.remove(inside)
+    os.rmdir(path)
+for path in {paths!r}:
+    _remove(path)
 print('STEAM:{{}}')
 """
 _FOLDERS = """
@@ -189,13 +204,15 @@ def flash(
 
     `main.py` goes first and comes last: whatever happens between, the board waits for the next
     attempt. A firmware that runs has a watchdog that nothing stops, so it is not only
-    interrupted but not started again. What readings it stored stays.
+    interrupted but not started again. Earlier updates go; what readings it stored stays.
     """
     if "main.py" in found.here:
         _stop(mpremote)
     stale = [name for name in found.library if name not in firmware]
     slots = [name for name in _SLOT_FILES if name in found.here]
     mpremote.ask(_REMOVE.format(paths=[*slots, *stale]))
+    updates = [name for name in _SLOT_FOLDERS if name in found.here]
+    mpremote.ask(_REMOVE_FOLDERS.format(paths=updates), COPY_WITHIN_S)  # the store needs their room
     mpremote.ask(_FOLDERS.format(paths=_folders(firmware)))
     last = {"main.py": firmware["main.py"]}
     files = {n: p for n, p in firmware.items() if n not in last} | dict(settings_files) | last

@@ -118,7 +118,7 @@ def update(
             raise DeviceFault(f"{commander.device}: {refused[-1]}")
     raise DeviceFault(
         f"{commander.device} did not come back within {within_s:g} s. After three starts that do "
-        "not connect it returns to the firmware it had; `steam device command "
+        "not connect, of half an hour each, it returns to the firmware it had; `steam device command "
         f"{commander.device} log` tells then"
     )
 

@@ -16,14 +16,18 @@ def main() -> None:
     parser.add_argument("--folder", default="/var/lib/steam-device", help="configuration and data")
     folder = parser.parse_args().folder
     os.umask(0o077)  # passwords lie in the folder; systemd's unit says the same
-    if slots.enter(folder):
-        from steamlink import app, hal
-    else:
-        from device.steamlink import app, hal
+    slot = slots.enter(folder)
     try:
+        if slot:
+            from steamlink import app, hal
+        else:
+            from device.steamlink import app, hal
         app.main(hal.board("pi", folder=folder))
     except KeyboardInterrupt:
         return  # before it ran: nothing to keep
+    except Exception:
+        slots.blame(slot)
+        raise
 
 
 if __name__ == "__main__":

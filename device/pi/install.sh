@@ -103,6 +103,20 @@ install_sources() {
     run chmod -R go=rX "$site/device"
 }
 
+# Beside the package: when this firmware was made, for an older update is refused.
+install_about() {
+    local beside
+    beside=$home/lib/$(python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])')/site-packages/device
+    run install -m 0644 /dev/stdin "$beside/update.json" \
+        <<<"{\"v\": 1, \"board\": \"pi\", \"made\": $(date +%s)}"
+}
+
+# What is installed by hand counts: an update over the network would start in its stead. Its files
+# stay, because the service that runs may yet need them; the next update takes their place.
+forget_updates() {
+    run rm -f "$data"/{a,b}.{ok,fails} "$data"/slot.{a,b,tmp}
+}
+
 install_config() {
     run install -d -m 0700 -o "$user" -g "$user" "$data"
     [[ -z $config ]] || run install -m 0600 -o "$user" -g "$user" "$config" "$data/config.json"
@@ -184,6 +198,8 @@ else
     install_packages
     make_user
     install_python
+    install_about
     install_config
+    forget_updates
     install_unit
 fi

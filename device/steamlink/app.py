@@ -37,8 +37,10 @@ class App:
         self.measuring = None
         self.commands = None
         self.supervisor = None
+        self.updating = False
         self._restarting = False
         self._settled = False
+        self._tasks = []
 
     def open(self) -> None:
         """Read configuration, count the boot, open the store, make the sensors."""
@@ -259,10 +261,12 @@ class App:
         if not self._settled and up_ms >= _SETTLED_MS:
             self._settled = True
             self.boots.settled()
+            self.renewal.ask_slots("settled")
         if self.safe and up_ms >= _SAFE_MS:  # what kept it from working may be over
             self._restart_soon("safe_mode_over")
-        if self.renewal.take_back(up_ms):
-            self._restart_soon("config_rolled_back")
+        why = self.renewal.take_back(up_ms)
+        if why:
+            self._restart_soon(why)
 
     # -- the broker's side
 
@@ -309,12 +313,17 @@ class App:
         self._restart_soon(reason)
 
     def start_update(self, args) -> None:
-        """Fetch new firmware and start it on trial."""
-        self._spawn(self._update(args))
+        """Fetch new firmware and start it on trial; nothing where one is `updating` already."""
+        if not self.updating:
+            self.updating = True
+            self._spawn(self._update(args))
 
     async def _update(self, args) -> None:
-        if await self.renewal.update(args):
-            await self._restart("update")
+        try:
+            if await self.renewal.update(args):
+                await self._restart("update")
+        finally:
+            self.updating = False
 
     # -- the end
 
@@ -354,7 +363,8 @@ class App:
 
     def _spawn(self, coroutine) -> None:
         # Kept, or the collector may take a task that runs.
-        self._task = asyncio.create_task(coroutine)
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(asyncio.create_task(coroutine))
 
 
 def run(app) -> None:

@@ -108,7 +108,7 @@ class Commands:
             raise ValueError(text.format(late_s))
 
     # One function, because a method for each op costs a microcontroller 1.5 KB.
-    def _obey(self, op: str, args: "Mapping") -> "dict | None":  # noqa: PLR0911
+    def _obey(self, op: str, args: "Mapping") -> "dict | None":  # noqa: C901, PLR0911
         device = self._device
         if op == "rebirth":
             return self._later(device.rebirth)
@@ -133,6 +133,8 @@ class Commands:
             from . import ota  # loaded only when used
 
             ota.check(args, device.config.public()["ota"]["key"])
+            if device.updating:  # both would go into the same slot
+                raise ValueError("ota: an update is being fetched; wait until it is over")
             return self._later(device.start_update, args)
         raise ValueError("{}: unknown; known: {}".format(op[:40], ", ".join(contract.OPS)))
 

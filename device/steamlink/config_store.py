@@ -88,7 +88,9 @@ class Config:
         try:
             self._write({"values": values, "file": self._record.get("file")})
         except OSError as fault:
-            self.faults.append("flash: {}".format(fault))
+            words = "flash: {}".format(fault)
+            if words not in self.faults:  # each connection tries anew
+                self.faults.append(words)
             return False
         return True
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _BLOCK = 512
 _MOST_BYTES = 1048576
-# littlefs is copy-on-write, and the offline store needs room to go on.
-_RESERVE_BYTES = 32768
+# The store leaves 32 KiB free of its own accord; littlefs is copy-on-write, and names take some.
+_RESERVE_BYTES = 49152
 _DIGITS = 64
 _ABOUT = "update.json"
 
@@ -45,16 +45,26 @@ def check(args: "Mapping", key_hex: str) -> bytes:
     return digest
 
 
+def room(size: int) -> int:
+    """The bytes of flash that an archive of `size` bytes takes once it is unpacked, more or less.
+
+    Twice as much and 48 KiB: a file takes whole blocks of 4 KiB, and most of ours are shorter.
+    """
+    return 2 * size + 49152
+
+
 async def update(
     args: "Mapping",
     board: object,
     key_hex: str,
     progress: "Callable[[int, int], None] | None" = None,
     tls: object = None,
+    keep: int = 0,
 ) -> str:
     """Put an update into the idle slot and let it boot on trial; returns the slot's name.
 
-    `progress(done, size)` counts bytes; `tls` is an SSLContext for https. Restart afterwards.
+    `progress(done, size)` counts bytes; `tls` is an SSLContext for https; `keep` are the bytes of
+    flash that belong to others, such as a store that is not full. Restart afterwards.
     ValueError or OSError say what went wrong; then the firmware that runs stays as it is.
     """
     digest = check(args, key_hex)
@@ -62,14 +72,11 @@ async def update(
     name = slots.idle(folder)
     await _empty(folder, name)
     size = args["size"]
-    free = board.flash_free()
-    if free is not None and free < size + _RESERVE_BYTES:
-        raise ValueError("ota: {} bytes free; {} needed".format(free, size + _RESERVE_BYTES))
+    unpacker = ustar.Unpacker(slots.place(folder, name), _room_left(board, size, keep))
     staged = False
     try:
-        place = slots.place(folder, name)
-        await _fetch(args["url"], size, digest, place, progress, board.network.lookup, tls)
-        about = _about(place)
+        await _fetch(args["url"], size, digest, unpacker, progress, board.network.lookup, tls)
+        about = _about(slots.place(folder, name))
         _check_board(about, board.name)
         _check_age(about, _made_of_running(folder))
         board.sync()
@@ -82,16 +89,31 @@ async def update(
     return name
 
 
+def _room_left(board: object, size: int, keep: int) -> int:
+    """The bytes of flash that an update may take; ValueError where it does not fit in there."""
+    free = board.flash_free()
+    left = free - keep - _RESERVE_BYTES
+    if left < room(size):
+        raise ValueError(
+            "ota: {} KiB of flash are free; {} are needed, {} of them by the store: {}".format(
+                free // 1024,
+                (free - left + room(size)) // 1024,
+                keep // 1024,
+                "make store.limit_kib smaller" if left + keep >= room(size) else "bring it by USB",
+            )
+        )
+    return left
+
+
 async def _fetch(
     url: str,
     size: int,
     digest: bytes,
-    folder: str,
+    unpacker: ustar.Unpacker,
     progress: "Callable[[int, int], None] | None",
     lookup: "Callable",
     tls: object,
 ) -> None:
-    unpacker = ustar.Unpacker(folder, size)
     hashed = hashlib.sha256()
     done = [0]
 

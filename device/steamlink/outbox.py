@@ -365,6 +365,10 @@ class Outbox:
                 count -= 1
         return count
 
+    def room(self) -> int:
+        """How many bytes of flash it may yet take, up to its limits."""
+        return max(0, self._data.room()) + max(0, self._events.room())
+
     @property
     def faults(self) -> int:
         """How often the flash refused to read or write."""

@@ -10,6 +10,8 @@ from .constant import const
 
 _PORTAL_AFTER_S = 300
 _PORTAL_S = const(600)
+# As long as without Wi-Fi, after which the board starts anew of its own accord (link).
+_FIRMWARE_TRIAL_MS = const(1800000)
 
 
 class Renewal:
@@ -19,32 +21,41 @@ class Renewal:
         self._app = app
         # A change that comes later than the start is tried at the next one.
         self._proving = app.config.trial
+        self._asked = False
 
     def tell_taken_back(self) -> None:
         """Tell of firmware that did not prove itself, once."""
-        failed = self._of_slots("take_failure")
+        failed = self.ask_slots("take_failure")
         if failed is not None:
             self._app.session.event("config", {"update": "taken back", "slot": failed})
 
     def online(self, with_next: bool) -> None:
         """The device is connected: what was on trial stays; `with_next` told by the link."""
         app = self._app
-        if self._proving:
+        # Where flash refuses it is still on trial: the next connection tries again.
+        if self._proving and app.config.confirm():
             self._proving = False
-            app.config.confirm()
             app.session.event("config", {"confirmed": app.config.crc})
         if with_next and not app.config.trial:
             self._promote_password()
-        self._of_slots("confirm")
+        self.ask_slots("confirm")
 
-    def take_back(self, up_ms: int) -> bool:
-        """Take a configuration back that was not online within its trial; True if it was."""
+    def take_back(self, up_ms: int) -> str:
+        """Give up a change that was not online within its trial; why to restart then, else "".
+
+        A configuration is taken back at once, firmware after three starts (slots).
+        """
         app = self._app
-        offline = app.link is None or app.link.connections == 0
-        if not app.config.trial or not offline or up_ms < app.config.TRIAL_MS:
-            return False
-        app.config.rollback()
-        return True
+        if app.link is not None and app.link.connections:
+            return ""
+        if app.config.trial and up_ms >= app.config.TRIAL_MS:
+            app.config.rollback()
+            return "config_rolled_back"
+        if up_ms >= _FIRMWARE_TRIAL_MS and not self._asked:
+            self._asked = True
+            if self.ask_slots("on_trial"):
+                return "update_not_online"
+        return ""
 
     def take_next_password(self) -> bool:
         """Whether a change is no more than the next password; then it is in force at once."""
@@ -70,7 +81,8 @@ class Renewal:
         try:
             await app.link.close()
             key = app.link.config["ota"]["key"]
-            await ota.update(args, app.board, key, tls=self._trusted(args["url"]))
+            tls = self._trusted(args["url"])
+            await ota.update(args, app.board, key, tls=tls, keep=app.outbox.room())
         except Exception as fault:  # noqa: BLE001 - see above
             app.counters.add("updates_refused")
             why = str(fault) or type(fault).__name__
@@ -81,6 +93,18 @@ class Renewal:
             return True
         finally:
             app.link.paused = False
+
+    def ask_slots(self, question: str):
+        """Ask `slots`, which is loaded for that only; None where flash refuses."""
+        from . import slots
+
+        try:
+            return getattr(slots, question)(self._app.board.folder)
+        except OSError as fault:
+            self._app.log.note("flash: {}".format(fault))
+            return None
+        finally:
+            forget("slots")
 
     async def offer_portal(self, _checkin=None) -> None:
         """Serve the portal where there is nothing to connect to, or where Wi-Fi never let us in.
@@ -144,15 +168,3 @@ class Renewal:
         ca = self._app.link.config["mqtt"]["ca"]
         self._app.clock.certificate_time()
         return tls.from_file(self._app.board.folder + "/" + ca if ca else None)
-
-    def _of_slots(self, question: str):
-        """Ask `slots`, which is loaded for that only; None where flash refuses."""
-        from . import slots
-
-        try:
-            return getattr(slots, question)(self._app.board.folder)
-        except OSError as fault:
-            self._app.log.note("flash: {}".format(fault))
-            return None
-        finally:
-            forget("slots")

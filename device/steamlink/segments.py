@@ -134,7 +134,7 @@ class SegmentLog(SegmentReader):
         if fits and last.high < (entry.boot, entry.seq):
             return last
         wanted = max(self._segment_bytes, size)
-        while sum([s.size for s in self._segments]) + wanted > self._limit:
+        while self.room() < wanted:
             if not self.drop_oldest():
                 break
         for _ in range(_MOST_DROPS):
@@ -146,6 +146,10 @@ class SegmentLog(SegmentReader):
         return Segment(self._next_number - 1)
 
     # -- room
+
+    def room(self) -> int:
+        """How many bytes it may yet take by its own limit."""
+        return self._limit - sum([s.size for s in self._segments])
 
     def _free_some(self) -> bool:
         if self._make_room is not None and self._make_room():

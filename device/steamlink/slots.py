@@ -3,7 +3,9 @@
 The firmware that was installed by hand lies flat (in `/lib` on a board) and stays there as
 the last resort. An update goes into a slot that is not in use, with a mark `a.ok` or `b.ok`
 beside the folder once it is whole, then boots on trial; three trial boots that nobody
-confirmed put the old one back. boot.py imports this file before anything else: few imports.
+confirmed put the old one back. One that was confirmed and starts no longer, such as a damaged
+one, gives way to what is left: whoever starts it adds a byte to `a.fails` or `b.fails` when it
+raises. boot.py imports this file before anything else: few imports.
 """
 
 import os
@@ -15,8 +17,10 @@ if TYPE_CHECKING:
 
 NAMES = ("a", "b")
 TRIAL_BOOTS = 3
+MOST_FAILS = 8  # safe mode comes first, after 5: a bad configuration is no fault of the firmware
 _RUNS = ("", "a", "b")
 _DIRECTORY = 0x4000
+_FAILS = ".fails"
 
 
 def enter(folder: str) -> str:
@@ -78,14 +82,34 @@ def status(folder: str) -> dict:
     }
 
 
+def on_trial(folder: str) -> bool:
+    """Whether the firmware that is running has yet to prove itself."""
+    return running(folder) == status(folder)["trial"]
+
+
 def confirm(folder: str) -> bool:
     """Keep the firmware that is running, if it is the one on trial; True if that was news."""
-    state = status(folder)
-    name = running(folder)
-    if not name or state["trial"] != name:
+    if not on_trial(folder):
         return False
-    _save(folder, name, None)
+    _save(folder, running(folder), None)
     return True
+
+
+def blame(path: str) -> None:
+    """Count that the firmware in `path`, a slot's or "", raised; main.py of a board does the same."""
+    if path:
+        try:
+            with open(path + _FAILS, "a") as file:
+                file.write(".")
+        except OSError:
+            return
+
+
+def settled(folder: str) -> None:
+    """The firmware that is running has run for a while: what it failed before is forgotten."""
+    name = running(folder)
+    if name and _fails(folder, name):
+        os.remove(place(folder, name) + _FAILS)
 
 
 def take_failure(folder: str) -> "str | None":
@@ -114,7 +138,8 @@ def emptying(folder: str, name: str) -> "Iterator[None]":
 
     So that whoever waits gets a turn between. OSError where the file system refuses.
     """
-    for path in (_mark(folder, name), place(folder, name)):
+    inside = place(folder, name)
+    for path in (_mark(folder, name), inside + _FAILS, inside):
         for _ in _removing(path):
             yield
 
@@ -140,7 +165,9 @@ def _choose(folder: str) -> str:
         elif _count(folder, run, trial, state["tries"] + 1):
             return trial
     if run and not _is_whole(folder, run):
-        return _any_whole(folder)
+        other = _any_whole(folder)
+        _give_up(folder, other, run)
+        return other
     return run
 
 
@@ -156,9 +183,11 @@ def _count(folder: str, run: str, trial: str, tries: int) -> bool:
         return False
 
 
-def _give_up(folder: str, run: str, trial: str) -> None:
+def _give_up(folder: str, run: str, failed: str) -> None:
+    """Put `run` in force instead of `failed`, which is never chosen again, and leave that to be told."""
     try:
-        _save(folder, run, None, 0, trial)
+        _save(folder, run, None, 0, failed)
+        os.remove(_mark(folder, failed))
     except OSError:
         return  # said again at the next boot; the old one starts all the same
 
@@ -182,9 +211,18 @@ def _any_whole(folder: str) -> str:
 def _is_whole(folder: str, name: str) -> bool:
     try:
         os.stat(_mark(folder, name))
-        return os.stat(place(folder, name))[0] & _DIRECTORY != 0
+        is_there = os.stat(place(folder, name))[0] & _DIRECTORY != 0
     except OSError:
         return False
+    return is_there and _fails(folder, name) < MOST_FAILS
+
+
+def _fails(folder: str, name: str) -> int:
+    """How often in a row a slot's firmware raised before it had settled."""
+    try:
+        return os.stat(place(folder, name) + _FAILS)[6]
+    except OSError:
+        return 0
 
 
 def _save(folder: str, run: str, trial: "str | None", tries: int = 0, failed=None) -> None:

@@ -7,6 +7,9 @@ absolute, nothing that is there already, a bounded number and sum of bytes.
 import os
 
 _BLOCK = 512
+# What littlefs takes: whole blocks for a file, a pair for a folder, some bytes there for a name.
+_FLASH_BLOCK = 4096
+_NAME_BYTES = 512
 _MOST_FILES = 200
 _MOST_DEPTH = 6
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
@@ -17,12 +20,13 @@ _FOLDER = b"5"
 class Unpacker:
     """Feed it the archive piece by piece, then `finish()`; `close()` in any case.
 
+    What it unpacks takes at most `room` bytes, files and folders counted as littlefs stores them.
     ValueError says what is wrong with the archive, OSError what with the file system.
     """
 
-    def __init__(self, folder: str, most_bytes: int) -> None:
+    def __init__(self, folder: str, room: int) -> None:
         self._folder = folder
-        self._room = most_bytes
+        self._room = room
         self._header = bytearray(_BLOCK)
         self._filled = 0
         self._file = None
@@ -84,15 +88,20 @@ class Unpacker:
         size = _octal(header, 124, 136)
         kind = header[156]
         self._files += 1
-        self._room -= size
-        if self._files > _MOST_FILES or self._room < 0:
-            raise ValueError("archive: too large, or more than {} entries".format(_MOST_FILES))
+        if self._files > _MOST_FILES:
+            raise ValueError("archive: more than {} entries".format(_MOST_FILES))
+        self._take(-(-size // _FLASH_BLOCK) * _FLASH_BLOCK + _NAME_BYTES)
         if kind in _FOLDER and size == 0:
             self._make_folders(name.split("/"))
         elif kind in _FILE:
             self._open(name, size)
         else:
             raise ValueError("archive: {} is a link or something else".format(name))
+
+    def _take(self, flash_bytes: int) -> None:
+        self._room -= flash_bytes
+        if self._room < 0:
+            raise ValueError("archive: too large, as it would lie in flash")
 
     def _open(self, name: str, size: int) -> None:
         parts = name.split("/")
@@ -111,6 +120,7 @@ class Unpacker:
         for part in [""] + parts:  # noqa: RUF005 - MicroPython has no stars in lists
             path = path + "/" + part if part else path
             if not _exists(path):
+                self._take(2 * _FLASH_BLOCK)
                 os.mkdir(path)
 
 

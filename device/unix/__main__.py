@@ -17,14 +17,18 @@ def main(folder: str) -> None:
     """Start the firmware of the slot that is in force, else this one."""
     if hasattr(os, "umask"):  # not on MicroPython
         os.umask(0o077)  # passwords lie in the folder
-    if slots.enter(folder):
-        from steamlink import app, hal
-    else:
-        from device.steamlink import app, hal
+    slot = slots.enter(folder)
     try:
+        if slot:
+            from steamlink import app, hal
+        else:
+            from device.steamlink import app, hal
         app.main(hal.board("unix", folder=folder))
     except KeyboardInterrupt:
         return  # before it ran: nothing to keep
+    except Exception:
+        slots.blame(slot)
+        raise
     except SystemExit as end:
         if end.args != (_RESTART_CODE,) or not hasattr(os, "execv"):
             raise

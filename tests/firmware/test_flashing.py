@@ -114,7 +114,9 @@ def test_flash_over_running_firmware_replaces_it_and_keeps_what_it_stored(board,
     wait_until(kept.exists, "the store")
     (kept / "note").write_text("stays")
     (board.folder / "lib" / "steamlink" / "app.py").write_text("raise SystemExit  # a stray\n")
-    for name in ("a.ok", "slot.a"):
+    (board.folder / "a" / "steamlink" / "hal").mkdir(parents=True)
+    old = ("a.ok", "slot.a", "b.fails", "a/update.json", "a/steamlink/app.py", "a/steamlink/hal/x")
+    for name in old:
         (board.folder / name).write_text("an update of before")
     (board.folder.parent / "d1.config.json").unlink()
 
@@ -122,7 +124,8 @@ def test_flash_over_running_firmware_replaces_it_and_keeps_what_it_stored(board,
 
     assert "keeps the configuration that it has" in told
     assert re.search(RUNS, told)
-    assert not {"a.ok", "slot.a", "lib/steamlink/app.py"} & files(board.folder)
+    assert not {*old, "lib/steamlink/app.py"} & files(board.folder)
+    assert not (board.folder / "a").exists()
     assert (kept / "note").read_text() == "stays"
 
 

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import types
 import zipfile
 from pathlib import Path
@@ -24,6 +25,7 @@ from tests.servers.absence import go_without
 
 PI = Path(package_lists.__file__).parent / "pi"
 INSTALL = PI / "install.sh"
+DATA = "/var/lib/steam-device"
 UNIT = PI / "steam-device.service"
 
 # What w1_therm of the kernel gives for 23.1875 degrees (kernel's Documentation/w1/slaves).
@@ -583,6 +585,9 @@ def test_installer_installs_the_sources_that_it_lies_in():
         f"install --quiet --require-hashes --requirement {root}/requirements/pi.txt"
     )
     assert "steam-boilers" not in done.stdout
+    assert f"+ rm -f {DATA}/a.ok {DATA}/a.fails {DATA}/b.ok" in done.stdout
+    assert f"{DATA}/slot.a {DATA}/slot.b" in done.stdout
+    assert "/site-packages/device/update.json" in done.stdout
     assert f"+ cp -R {root}/device /opt/steam-device/lib/python3." in done.stdout
 
 
@@ -661,14 +666,16 @@ def test_installer_on_a_debian_installs_twice_and_takes_all_away(debian, tmp_pat
     settings.write_text('{"site": "matriz"}')
     install = f"bash {INSTALL} --no-apt --package {wheel} --config {settings}"
     done = debian(
-        "set -e; groupadd -f gpio; export PIP_NO_INDEX=1; "
+        "set -e; groupadd -f gpio; export PIP_NO_INDEX=1; mkdir /var/lib/steam-device; "
+        "cd /var/lib/steam-device; touch a.ok b.fails slot.a data-stays; "
         f"{install}; echo ---; {install}; echo ---; "
         # As if an upgrade had brought another Python: this one's libraries are in no folder of it.
         f"mv /opt/steam-device/lib/python3.* /opt/steam-device/lib/python3.0; {install}; echo ---; "
         "id -nG steam-device; stat -c %U:%a /var/lib/steam-device "
         "/var/lib/steam-device/config.json; cd /; "
         "/opt/steam-device/bin/python -m device.pi --help; "
-        "ls /etc/systemd/system/steam-device.service; echo ---; "
+        "ls /etc/systemd/system/steam-device.service /var/lib/steam-device; "
+        "cat /opt/steam-device/lib/python3.*/site-packages/device/update.json; echo ---; "
         f"bash {INSTALL} --uninstall; ls /var/lib/steam-device; "
         f"bash {INSTALL} --uninstall --purge; bash {INSTALL} --uninstall --purge; "
         "ls -d /opt/steam-device /var/lib/steam-device || true; "
@@ -689,6 +696,11 @@ def test_installer_on_a_debian_installs_twice_and_takes_all_away(debian, tmp_pat
     assert "config.json" in away
     assert away.endswith("nobody\n")
     assert not Path("/opt/steam-device").exists()
+    assert "data-stays" in state
+    assert not {"a.ok", "b.fails", "slot.a"} & set(state.split())
+    made = re.fullmatch(r'{"v": 1, "board": "pi", "made": (\d+)}', state.splitlines()[-1])
+    assert made is not None
+    assert abs(int(made[1]) - time.time()) < 600
 
 
 def _wheel(folder: Path) -> Path:

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from device.steamlink.copies import Copies
 from steam import firmware
 from tests.firmware import micropython
 
@@ -111,6 +112,49 @@ def test_firmware_on_a_pc_starts_from_its_slot(interpreter, start, folder):
     (told,) = start(program, "-m", "device.unix").wait_for(1)
 
     assert told.startswith("steam 9.9.9 on unix")
+
+
+FLAT = """
+import sys
+from device.{board} import __main__ as starter
+from device.steamlink import app
+app.main = lambda board: print("flat")
+folder = sys.argv.pop()
+{start}
+"""
+STARTS = {
+    "unix": "starter.main(folder)",
+    "pi": "sys.argv = ['device.pi', '--folder', folder]; starter.main()",
+}
+
+
+@pytest.mark.parametrize(
+    ("board", "interpreter"), [("unix", "cpython"), ("unix", "micropython"), ("pi", "cpython")]
+)
+def test_firmware_whose_slot_is_damaged_is_back_after_eight_starts(board, interpreter, folder):
+    """An update that has proved itself, then lost a file: the ninth start is what was installed."""
+    (folder / "a" / "steamlink").mkdir(parents=True)
+    (folder / "a" / "steamlink" / "__init__.py").write_text("this is no program\n")
+    (folder / "a.ok").write_text("whole\n")
+    Copies(str(folder), "slot").save({"run": "a", "trial": None, "tries": 0, "failed": None})
+    program = sys.executable if interpreter == "cpython" else micropython.program()
+    command = [program, "-c", FLAT.format(board=board, start=STARTS[board]), str(folder)]
+
+    ended = [
+        subprocess.run(
+            command,
+            cwd=micropython.ROOT,
+            env=micropython.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        for _ in range(9)
+    ]
+
+    assert [done.returncode for done in ended] == [1] * 8 + [0], ended[-1]
+    assert ended[-1].stdout == "flat\n"
 
 
 def test_firmware_keeps_its_passwords_from_others(start, folder):

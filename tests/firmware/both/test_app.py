@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import sys
 import unittest
 
 from device.steamlink import app as firmware
-from device.steamlink import codec, renewal
+from device.steamlink import codec, renewal, slots
 from device.steamlink.copies import Copies
 from device.steamlink.hal import fake, unix
 from tests.firmware import folders
@@ -28,8 +29,10 @@ class TestApp(unittest.TestCase):
 
     def setUp(self):
         self.folder = folders.new("app")
+        self._path = list(sys.path)
 
     def tearDown(self):
+        sys.path[:] = self._path
         folders.remove(self.folder)
 
     def started(self, config=CONFIG, utc_ms=UTC_MS, cause="power_on"):
@@ -219,6 +222,50 @@ class TestApp(unittest.TestCase):
         self.assertEqual(restarts, ["config_rolled_back"])
         self.assertEqual(self.started(config=None).config.values["mqtt"]["host"], "127.0.0.1")
 
+    def start_on_trial(self):
+        """A device whose firmware came from a slot that is on trial; what it restarts for."""
+        folders.make(self.folder + "/a")
+        slots.stage(self.folder, "a")
+        sys.path.insert(0, slots.choose(self.folder))
+        device = self.started()
+        self.board.watchdog = None
+        restarts = []
+        device._restart_soon = restarts.append
+        return device, restarts
+
+    def test_app_update_that_never_comes_online_is_restarted(self):
+        """It runs and does not connect: each half hour is a start, the third is its last."""
+        device, restarts = self.start_on_trial()
+        for seconds in (1799, 1, 3600):
+            self.board.advance(1000 * seconds)
+            device._prove(device.clock.up_ms())
+            told = list(restarts)
+            if seconds == 1799:
+                self.assertEqual(told, [])
+
+        self.assertEqual(restarts, ["update_not_online"])
+
+    def test_app_update_that_was_online_once_is_not_restarted(self):
+        """Nor is firmware that is on trial no longer, however long the broker is away."""
+        device, restarts = self.start_on_trial()
+        device.link.connections = 1
+        self.board.advance(1900000)
+        device._prove(device.clock.up_ms())
+        device.renewal.online(False)
+        device.link.connections = 0
+        device._prove(device.clock.up_ms())
+
+        self.assertEqual(restarts, [])
+
+    def test_app_that_settled_forgets_the_failed_starts_of_its_slot(self):
+        """A minute of work."""
+        device, _ = self.start_on_trial()
+        slots.blame(self.folder + "/a")
+        self.board.advance(60001)
+        device._prove(device.clock.up_ms())
+
+        self.assertFalse(folders.exists(self.folder + "/a.fails"))
+
     def test_app_change_that_comes_online_stays(self):
         """The first connection with a changed configuration confirms it."""
         device = self.started()
@@ -229,6 +276,31 @@ class TestApp(unittest.TestCase):
 
         self.assertTrue(trial and not device.config.trial)
         self.assertEqual(self.started(config=None).measuring.sampler.period_ms, 250)
+
+    def test_app_change_that_flash_does_not_confirm_is_confirmed_by_a_later_connection(self):
+        """It is not told as confirmed before it is, for a restart would take it back."""
+        device = self.started()
+        device.config.patch({"sampling": {"period_ms": 250}})
+        device = self.started(config=None)
+        self.sent(device)
+
+        def refuse(copies, values):
+            raise OSError(28)
+
+        original, Copies.save = Copies.save, refuse
+        try:
+            for _ in range(2):
+                device.renewal.online(False)
+        finally:
+            Copies.save = original
+        told = [[message["d"] for _, message in self.sent(device)]]
+        faults = [fault for fault in device.config.faults if "flash" in fault]
+        device.renewal.online(False)
+        told.append([message["d"] for _, message in self.sent(device)])
+
+        self.assertEqual(told, [[], [{"confirmed": device.config.crc}]])
+        self.assertEqual(len(faults), 1)
+        self.assertFalse(device.config.trial)
 
     def test_app_next_password_alone_is_in_force_without_a_restart(self):
         """Rotation costs no row: the running link knows the next password at once."""
@@ -294,6 +366,31 @@ class TestApp(unittest.TestCase):
             Copies.save = original
 
         self.assertTrue(device.measuring is not None)
+
+    def test_app_takes_one_update_at_a_time(self):
+        """The second is not begun; once the first is refused another one is."""
+        device = self.started()
+        begun = []
+
+        async def update(args):
+            begun.append(args)
+            await asyncio.sleep(0.01)
+
+        async def run():
+            for args in (1, 2):
+                device.start_update(args)
+                await asyncio.sleep(0)
+            during = device.updating
+            await asyncio.sleep(0.05)
+            device.start_update(3)
+            await asyncio.sleep(0.05)
+            return during
+
+        device.renewal.update = update
+
+        self.assertTrue(asyncio.run(run()))
+        self.assertEqual(begun, [1, 3])
+        self.assertFalse(device.updating)
 
     def test_app_update_that_fails_in_whatever_way_lets_the_link_go_on(self):
         """An exception that nobody thought of must not keep the device away from its broker."""

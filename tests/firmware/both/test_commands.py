@@ -57,6 +57,7 @@ class Device:
 
     boot = 3
     conn = 2
+    updating = False
 
     def __init__(self, clock):
         self.session = self.link = self
@@ -413,6 +414,16 @@ class TestCommands(unittest.TestCase):
         self.assertEqual(self.device.done, [])
         self.commands.proceed()
         self.assertEqual(self.device.done, [("update", len(content))])
+
+    def test_command_ota_while_another_is_fetched_is_refused(self):
+        """Two at once would go into the same slot."""
+        self.device.updating = True
+
+        ack = self.ask("ota", updates.command(updates.update("9"), "http://10.0.0.1/u.tar"))
+
+        self.assertIn("an update is being fetched", ack["err"])
+        self.commands.proceed()
+        self.assertEqual(self.device.done, [])
 
     def test_command_ota_that_cannot_be_trusted_is_refused_at_once(self):
         """Unsigned, signed by another, for a device without a key, or malformed."""

@@ -47,7 +47,7 @@ class TestOta(unittest.TestCase):
         sys.path[:] = self._path
         folders.remove(self.folder)
 
-    def update(self, answer=None, key=updates.KEY, signed=None, **changes):
+    def update(self, answer=None, key=updates.KEY, signed=None, keep=0, **changes):
         """Take an update that a scripted server sends; the slot's name."""
         self.progress = []
 
@@ -56,7 +56,11 @@ class TestOta(unittest.TestCase):
                 args = updates.command(signed or self.content, url + "/u.tar")
                 args.update(changes)
                 return await ota.update(
-                    args, self.board, key, lambda done, size: self.progress.append((done, size))
+                    args,
+                    self.board,
+                    key,
+                    lambda done, size: self.progress.append((done, size)),
+                    keep=keep,
                 )
 
         return asyncio.run(run())
@@ -211,10 +215,12 @@ class TestOta(unittest.TestCase):
             slots.confirm(self.folder)
 
     def test_ota_without_room_is_refused(self):
-        """The store keeps its reserve, and half an update is not begun."""
-        self.board.flash = len(self.content) + 1000
-
-        self.assert_refused(ValueError, "bytes free")
+        """Room for all of it and for what the store may take; half an update is not begun."""
+        need = ota.room(len(self.content)) + 49152 + 300000
+        self.board.flash = need - 1
+        self.assert_refused(ValueError, "292 of them by the store", keep=300000)
+        self.board.flash = need
+        self.assertEqual(self.update(keep=300000), "a")
 
     def test_ota_on_a_full_flash_leaves_what_runs(self):
         """Where the file system refuses in the middle, the old firmware goes on."""
@@ -270,6 +276,7 @@ class TestPowerCut(unittest.TestCase):
         """A flash with the flat firmware, or with version 1 in slot a."""
         self.flash = cuts.flash(ustar, slots, copies)
         self.board = Board(self.flash.folder)
+        self.board.flash = 1 << 20  # its blocks are of 512 bytes, and few
         if first:
             self.update("1")
             self.boot()

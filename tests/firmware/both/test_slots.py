@@ -162,12 +162,76 @@ class TestSlots(unittest.TestCase):
             Copies(self.folder, "slot").save(nonsense)
             self.assertEqual(self.boot(), "a")
 
+    def fail(self, times):
+        """Starts that raise; which ones they were."""
+        started = []
+        for _ in range(times):
+            started.append(self.boot())
+            slots.blame(self.folder + "/" + started[-1] if started[-1] else "")
+        return started
+
+    def test_slots_that_start_no_longer_give_way_to_the_other(self):
+        """Confirmed long ago, then damaged: told once, and the firmware before it is in force."""
+        for name in ("a", "b"):
+            self.stage(name)
+            self.boot()
+            slots.confirm(self.folder)
+
+        self.assertEqual(self.fail(slots.MOST_FAILS), ["b"] * slots.MOST_FAILS)
+        self.assertEqual([self.boot(), self.boot()], ["a", "a"])
+        self.assertEqual(slots.take_failure(self.folder), "b")
+        self.assertEqual(slots.idle(self.folder), "b")
+
+    def test_slots_that_start_no_longer_give_way_to_the_flat_firmware(self):
+        """Where there is no other: the last resort; an update makes the slot good again."""
+        self.stage("a")
+        self.boot()
+        slots.confirm(self.folder)
+
+        self.assertEqual(self.fail(slots.MOST_FAILS + 2), ["a"] * slots.MOST_FAILS + ["", ""])
+        for _ in slots.emptying(self.folder, "a"):
+            pass
+        self.stage("a")
+        self.assertEqual(self.boot(), "a")
+
+    def test_slots_that_settled_between_their_faults_stay(self):
+        """Only failed starts in a row condemn a firmware."""
+        self.stage("a")
+        self.boot()
+        slots.confirm(self.folder)
+        for _ in range(3):
+            self.fail(slots.MOST_FAILS - 1)
+            self.boot()
+            slots.settled(self.folder)
+
+        self.assertEqual(self.boot(), "a")
+        slots.settled(self.folder)
+
+    def test_slots_whose_trial_failed_are_no_resort(self):
+        """What never came online is not what a damaged firmware gives way to."""
+        self.stage("a")
+        self.boot()
+        slots.confirm(self.folder)
+        self.stage("b")
+        for _ in range(4):
+            self.boot()
+        folders.remove(self.folder + "/a")
+
+        self.assertEqual(self.boot(), "")
+
+    def test_slots_whose_fault_cannot_be_counted_go_on(self):
+        """A full flash; the flat firmware has no count."""
+        slots.blame(self.folder + "/nowhere/a")
+        slots.blame("")
+
+        self.assertEqual(self.boot(), "")
+
     def test_slots_without_mark_or_folder_are_not_started(self):
         """Half an update is none: the mark is written last."""
         self.stage("a")
         folders.remove(self.folder + "/a")
         self.assertEqual(self.boot(), "")
-        self.install("a")
+        self.stage("a")
         folders.remove(self.folder + "/a.ok")
 
         self.assertEqual(self.boot(), "")

@@ -18,9 +18,9 @@ class TestUstar(unittest.TestCase):
     def tearDown(self):
         folders.remove(self.around)
 
-    def unpack(self, content, piece=700, most_bytes=100000):
+    def unpack(self, content, piece=700, room=1000000):
         """Unpack, as the pieces come."""
-        unpacker = ustar.Unpacker(self.folder, most_bytes)
+        unpacker = ustar.Unpacker(self.folder, room)
         try:
             for at in range(0, len(content), piece):
                 unpacker.feed(content[at : at + piece])
@@ -102,11 +102,14 @@ class TestUstar(unittest.TestCase):
             self.unpack(archive(entry("x", b"1"), entry("x/y", b"2")))
 
     def test_ustar_too_large_is_refused_before_it_is_written(self):
-        """The sum of what is said counts, not what has come."""
-        self.assert_refused(
-            "too large", archive(entry("x", b"1" * 600), entry("y", b"2" * 600)), most_bytes=1100
-        )
+        """The sum of what is said counts, not what has come: whole blocks of flash, and folders."""
+        two = archive(entry("x", b"1" * 600), entry("y", b"2" * 600))
+        self.unpack(two, room=8192 + 4096 + 4096 + 2 * 512)
+        folders.remove(self.folder)
+        self.assert_refused("too large", two, room=8192 + 4096 + 4096 + 2 * 512 - 1)
         self.assertFalse(folders.exists(self.folder + "/y"))
+        self.assert_refused("too large", archive(entry("z/", kind="5")), room=8192)
+        self.assertFalse(folders.exists(self.folder + "/z"))
 
     def test_ustar_with_endless_entries_is_refused(self):
         """200 files are more than the firmware has."""

@@ -106,6 +106,15 @@ def trial(app=None):
     slots.stage("/", "b")
 
 
+def confirmed():
+    """For CODE: an update in slot b that has proved itself."""
+    trial()
+    from steamlink import slots
+
+    sys.path.insert(0, "/b")
+    slots.confirm("/")
+
+
 def damage(name):
     """For CODE: a file of the firmware that is no program."""
     put({name: b"this is no program\n"})
