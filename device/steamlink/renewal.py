@@ -21,6 +21,7 @@ class Renewal:
         self._app = app
         # A change that comes later than the start is tried at the next one.
         self._proving = app.config.trial
+        self._trial_ends_ms = app.config.TRIAL_MS
         self._asked = False
 
     def tell_taken_back(self) -> None:
@@ -48,9 +49,10 @@ class Renewal:
         app = self._app
         if app.link is not None and app.link.connections:
             return ""
-        if app.config.trial and up_ms >= app.config.TRIAL_MS:
-            app.config.rollback()
-            return "config_rolled_back"
+        if app.config.trial and up_ms >= self._trial_ends_ms:
+            # A restart without it would change nothing but empty the RAM.
+            self._trial_ends_ms = up_ms + app.config.TRIAL_MS
+            return "config_rolled_back" if app.config.rollback() else ""
         if up_ms >= _FIRMWARE_TRIAL_MS and not self._asked:
             self._asked = True
             if self.ask_slots("on_trial"):

@@ -222,6 +222,22 @@ class TestApp(unittest.TestCase):
         self.assertEqual(restarts, ["config_rolled_back"])
         self.assertEqual(self.started(config=None).config.values["mqtt"]["host"], "127.0.0.1")
 
+    def test_app_change_that_flash_does_not_take_back_restarts_nothing(self):
+        """A start would only empty the RAM, which then is the only store; it is tried again later."""
+        device = self.started()
+        device.config.patch({"mqtt": {"host": "192.0.2.1", "password": "there"}})
+        device = self.started(config=None)
+        restarts, tries = [], []
+        device._restart_soon = restarts.append
+        device.config.rollback = lambda: tries.append(1)
+        self.board.watchdog = None
+        self.board.advance(300000)
+        for _ in range(301):
+            device._prove(device.clock.up_ms())
+            self.board.advance(1000)
+
+        self.assertEqual((restarts, len(tries)), ([], 2))
+
     def start_on_trial(self):
         """A device whose firmware came from a slot that is on trial; what it restarts for."""
         folders.make(self.folder + "/a")
