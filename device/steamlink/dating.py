@@ -42,7 +42,7 @@ def offset_of(boot: int, current: int, anchors, logs, known):
     offset_ms = known[1] if known is not None and known[0] == boot else None
     length = between = 0
     following = start = None
-    for other, last_up, other_start in _boots(logs):
+    for other, last_up, other_start in _boots(logs, boot):
         if other == boot:
             if other_start is not None:
                 return other_start, False, None
@@ -108,9 +108,9 @@ def _uncertain(rest: bytes) -> bytes:
     return rest[:end] + marks + b"}"
 
 
-def _boots(logs):
+def _boots(logs, lowest: int):
     """Yield (boot, last uptime, start in UTC ms or None) over the logs together, by boot."""
-    runs = [_runs(log) for log in logs]
+    runs = [_runs(log, lowest) for log in logs]
     heads = [_next(run) for run in runs]
     while True:
         waiting = [head[0] for head in heads if head is not None]
@@ -134,16 +134,54 @@ def _next(run):
         return None
 
 
-def _runs(log):
-    boot = start = last = None
-    for entry in log.walk():
-        if entry.boot != boot:
-            if boot is not None:
-                yield boot, last_up_ms(last) or 0, start
-            boot = entry.boot
-            start = None
-        last = entry.payload
-        if start is None and entry.dated:
-            start = start_utc_ms(last)
+def _runs(log, lowest: int):
+    """The same of one log, from the boot `lowest` on; only frames at which a boot begins or ends are read."""
+    boot = start = before = last = None
+    for segment in list(log.segments):
+        for other, dated, end in _ends(log, segment, lowest):
+            if other != boot:
+                if boot is not None:
+                    yield boot, _last_up(log, last, before), start
+                boot = other
+                start = last = None
+            if start is None and dated is not None:
+                entry = _read(log, (segment.number, dated))
+                start = start_utc_ms(entry.payload) if entry else None
+            before, last = last, (segment.number, end)
     if boot is not None:
-        yield boot, last_up_ms(last) or 0, start
+        yield boot, _last_up(log, last, before), start
+
+
+def _ends(log, segment, lowest: int):
+    """[boot, offset of its first dated frame or None, offset of its last] by boot in a segment."""
+    if segment.high is None or segment.high[0] < lowest:
+        return []
+    if segment.low[0] == segment.high[0] and segment.dated != segment.undated:
+        return [[segment.low[0], 0 if segment.dated else None, segment.last]]
+    found = []
+    try:
+        for offset, identity, dated in log.files.identities(segment):
+            if identity[0] < lowest:
+                continue
+            if not found or found[-1][0] != identity[0]:
+                found.append([identity[0], None, 0])
+            found[-1][2] = offset
+            if dated and found[-1][1] is None:
+                found[-1][1] = offset
+    except OSError:
+        log.faults += 1
+    return found
+
+
+def _last_up(log, last, before) -> int:
+    """The uptime at the frame at `last`, or at `before`, the one in an earlier segment."""
+    entry = _read(log, last) or (_read(log, before) if before else None)
+    return (last_up_ms(entry.payload) if entry else None) or 0
+
+
+def _read(log, position):
+    try:
+        return log.files.read(position)
+    except OSError:
+        log.faults += 1
+        return None

@@ -47,23 +47,32 @@ class Entry:
 
 
 class Segment:
-    """One file: `left` frames are not acknowledged; `low` and `high` are its identities."""
+    """One file: `left` frames are not acknowledged; `low` and `high` are its identities.
 
-    def __init__(self, number: int) -> None:
+    `last` is where its last frame begins; `dated` and `undated` say which frames there are. An
+    `unread` one has a rest that nobody could look at yet: it counts as one frame in `left`.
+    """
+
+    def __init__(self, number: int, unread: bool = False) -> None:
         self.number = number
         self.size = 0
-        self.left = 0
+        self.last = 0
+        self.left = 1 if unread else 0
         self.low = None
         self.high = None
+        self.dated = False
         self.undated = False
+        self.unread = unread
         self.sealed = False
 
     def hold(self, identity: "tuple[int, int]", length: int, dated: bool) -> None:
         """Count a frame with `length` bytes of payload that is now in the file."""
         self.low = identity if self.low is None else min(self.low, identity)
         self.high = identity if self.high is None else max(self.high, identity)
+        self.dated = self.dated or dated
         self.undated = self.undated or not dated
         self.left += 1
+        self.last = self.size
         self.size += HEADER + length
 
 
@@ -107,8 +116,9 @@ class FrameFiles:
         return sorted([int(name) for name in names if len(name) == _DIGITS and name.isdigit()])
 
     def scan(self, segment: Segment) -> bool:
-        """Count the frames of a file into `segment`; False if its tail is damaged."""
+        """Count the frames of a file that `segment` lacks; False if its tail is damaged."""
         with open(self._path(segment.number), "rb") as file:
+            file.seek(segment.size)
             while True:
                 got = file.readinto(self._head)
                 if not got:
@@ -153,23 +163,22 @@ class FrameFiles:
         entry.dated = not head[0] & _UNDATED
         return entry
 
-    def identity(self, position) -> "tuple[int, int] | None":
-        """The (boot, seq) of the frame at a position; None if its header is damaged."""
+    def head(self, position) -> "tuple[int, int, int, int, int] | None":
+        """(type, length, boot, seq, crc) of the frame at a position; None if it is damaged."""
         with open(self._path(position[0]), "rb") as file:
             file.seek(position[1])
-            head = self._read_head(file)
-        return head[2:4] if head else None
+            return self._read_head(file)
 
     def identities(self, segment: Segment):
-        """Yield (offset, (boot, seq)) of each frame, up to a damaged header; read it to its end."""
+        """Yield (offset, (boot, seq), dated) of each frame, up to a damaged header; read it to its end."""
         offset = 0
         with open(self._path(segment.number), "rb") as file:
             while offset < segment.size:
                 file.seek(offset)
                 head = self._read_head(file)
-                if head is None:
+                if head is None or not segment.low <= head[2:4] <= segment.high:
                     return
-                yield offset, head[2:4]
+                yield offset, head[2:4], not head[0] & _UNDATED
                 offset += HEADER + head[1]
 
     def remove(self, number: int) -> None:

@@ -129,6 +129,11 @@ class Outbox:
         self._make_room(entry, now)
         self._keep_rules(now)
 
+    def lose(self, seq: int) -> None:
+        """A message of this boot could not be made or put: it counts as lost, unless it is here."""
+        if not any(entry.seq == seq and entry.boot == self.boot for entry in self._ring.entries):
+            self._losses.add(self.boot, seq, seq, 1)
+
     def _make_room(self, entry: Entry, now: int) -> None:
         ring = self._ring
         if not ring.has_room(len(entry.payload)) and self._may_write(now):

@@ -1,31 +1,35 @@
 """Handing out what is in segments, oldest first, and deleting those that are acknowledged."""
 
 from .constant import const
-from .frames import Entry, FrameFiles, Segment, after
+from .frames import HEADER, Entry, FrameFiles, Segment, after
 
 _READ_TRIES = const(3)
+_MEMORY_TRIES = const(30)  # memory comes back, flash seldom
+_ENOENT = const(2)
 
 
 class SegmentReader:
     """The segments in `folder` from the side of the one who sends them.
 
     Only segments are kept in RAM, never frames, but for those that are handed out. What cannot be
-    read is told to `on_lost(boot, first, last, count)`.
+    read is told to `on_lost(boot, first, last, count)`. A file that the flash does not let us look
+    through is tried again at its turn, and stays for the next start if that fails too.
     """
 
     def __init__(self, folder: str, on_lost) -> None:
         self.unacknowledged = 0
         self.faults = 0
         self.corrupt = 0
-        self._files = FrameFiles(folder)
+        self.files = FrameFiles(folder)
         self._on_lost = on_lost
-        self._segments = []
+        self.segments = []
         self._cursor = (0, 0)
         self._taken = {}  # position -> (boot, seq): handed out, neither acknowledged nor lost
         self._again = []  # (position, tries) of the taken ones that were given back
         self._ahead = []  # positions that were acknowledged before reading came to them
         self._peeked = None
         self._bad_reads = 0
+        self._refused = {}  # number of a segment -> how often the flash did not delete it
 
     def peek(self) -> "Entry | None":
         """The oldest entry that is not handed out, read but not taken; None if there is none."""
@@ -35,10 +39,9 @@ class SegmentReader:
                 self._bad_reads = 0
             except OSError:
                 self.faults += 1
-                self._bad_reads += 1
-                if self._bad_reads >= _READ_TRIES:
-                    self._bad_reads = 0
-                    self._set_aside()
+                self._count_bad_read(_READ_TRIES, False)
+            except MemoryError:
+                self._count_bad_read(_MEMORY_TRIES, True)
         return self._peeked
 
     def take(self) -> Entry:
@@ -81,7 +84,7 @@ class SegmentReader:
         del self._taken[position]
         if position >= self._cursor:
             self._ahead.append(position)
-        for segment in self._segments:
+        for segment in self.segments:
             if segment.number == position[0]:
                 segment.left -= 1
                 self.unacknowledged -= 1
@@ -92,41 +95,29 @@ class SegmentReader:
     def oldest(self) -> "tuple[int, int] | None":
         """The lowest (boot, seq) that is not acknowledged."""
         found = list(self._taken.values())
-        found.extend([s.low for s in self._segments if s.number > self._cursor[0]])
+        found.extend([s.low for s in self.segments if s.number > self._cursor[0] and s.low])
         segment, offset = self._at_cursor()
-        if segment is not None:
+        if segment is not None and segment.low:
+            head = None
             try:
-                found.append(self._files.identity((segment.number, offset)) or segment.low)
+                head = self.files.head((segment.number, offset))
             except OSError:
                 self.faults += 1
-                found.append(segment.low)
+            found.append(head[2:4] if head else segment.low)
         return min(found) if found else None
 
     def highest_boot(self) -> int:
         """The highest boot of which a frame is here, 0 if none is."""
-        return max([segment.high[0] for segment in self._segments] or [0])
+        return max([segment.high[0] for segment in self.segments if segment.high] or [0])
 
     def has_undated(self, boot: int) -> bool:
         """Whether a frame of the boot may be here that waits for its time."""
-        for segment in self._segments:
+        for segment in self.segments:
+            if segment.unread and segment.number >= self._cursor[0]:
+                return True
             if segment.undated and segment.left and segment.low[0] <= boot <= segment.high[0]:
                 return True
         return False
-
-    def walk(self):
-        """Yield the entries of all segments, as far as they can be read."""
-        for segment in list(self._segments):
-            position = segment.number, 0
-            while position[1] < segment.size:
-                try:
-                    entry = self._files.read(position)
-                except OSError:
-                    self.faults += 1
-                    break
-                if entry is None:
-                    break
-                position = after(entry)
-                yield entry
 
     def _find(self) -> "Entry | None":
         while True:
@@ -136,11 +127,15 @@ class SegmentReader:
                 segment, offset = self._at_cursor()
                 if segment is None:
                     return None
+                if offset >= segment.size:
+                    self._scan(segment)
+                    self._sweep()
+                    continue
                 position, tries = (segment.number, offset), 0
-            entry = self._files.read(position)
+            entry = self.files.read(position)
             if entry is None:
                 self.corrupt += 1
-                self._set_aside()
+                self._set_aside(False)
             elif self._again or (position not in self._taken and position not in self._ahead):
                 entry.tries = tries
                 return entry
@@ -149,56 +144,118 @@ class SegmentReader:
                 self._ahead = [position for position in self._ahead if position >= self._cursor]
 
     def _at_cursor(self):
-        """The segment and offset of the next unread frame, (None, 0) at the end."""
+        """The segment and offset of the next unread frame or rest, (None, 0) at the end."""
         number, offset = self._cursor
-        for segment in self._segments:
-            if segment.number == number and offset < segment.size:
+        for segment in self.segments:
+            if segment.number == number and (offset < segment.size or segment.unread):
                 return segment, offset
             if segment.number > number:
                 self._cursor = (segment.number, 0)
                 return segment, 0
         return None, 0
 
-    def _set_aside(self) -> None:
-        """Give up what cannot be read: a frame given back, or the rest of the segment."""
+    def _scan(self, segment: Segment) -> None:
+        """Count what nobody has seen of a file; OSError leaves it unread, what was seen counts."""
+        before = segment.left
+        try:
+            if not self.files.scan(segment):
+                # The tail is set aside: it stays in the file, unread, until the file is deleted.
+                self.corrupt += 1
+                segment.sealed = True
+            segment.unread = False
+            segment.left -= 1
+        finally:
+            self.unacknowledged += segment.left - before
+
+    def _count_bad_read(self, tries: int, alone: bool) -> None:
+        self._bad_reads += 1
+        if self._bad_reads >= tries:
+            self._bad_reads = 0
+            self._set_aside(alone)
+
+    def _set_aside(self, alone: bool) -> None:
+        """Give up what cannot be read: a frame given back, the next one, or the rest of the segment."""
+        segment, offset = self._at_cursor()
         if self._again:
-            position, _ = self._again.pop(0)
-            boot, seq = self._taken[position]
-            self.acknowledge(position)
-            self._on_lost(boot, seq, seq, 1)
+            self._lose(self._again.pop(0)[0])
+        elif alone and segment is not None and offset < segment.size:
+            self._lose_next(segment, offset)
+        elif segment is not None:
+            self._lose_rest(segment)
+
+    def _lose(self, position) -> None:
+        boot, seq = self._taken[position]
+        self.acknowledge(position)
+        self._on_lost(boot, seq, seq, 1)
+
+    def _lose_next(self, segment: Segment, offset: int) -> None:
+        try:
+            head = self.files.head((segment.number, offset))
+        except OSError:
+            self.faults += 1
             return
-        segment, _ = self._at_cursor()
-        if segment is None:
-            return
+        if head is not None:  # else the next try finds it damaged
+            self._taken[(segment.number, offset)] = head[2:4]
+            self._cursor = (segment.number, offset + HEADER + head[1])
+            self._lose((segment.number, offset))
+
+    def _lose_rest(self, segment: Segment) -> None:
         number = segment.number
-        count = segment.left - len([1 for taken in self._taken if taken[0] == number])
+        kept = len([1 for taken in self._taken if taken[0] == number]) + segment.unread
+        count = segment.left - kept
+        lost = self._unread_in(segment)
         self._cursor = (number + 1, 0)
         self._ahead = [position for position in self._ahead if position[0] != number]
         segment.sealed = True
         segment.left -= count
         self.unacknowledged -= count
-        self._tell_range(segment, count)
+        self._tell(segment, lost, count)
         self._sweep()
 
-    def _tell_range(self, segment: Segment, count: int) -> None:
-        """Say that `count` frames of a segment are lost, of which only the ends are known."""
-        if count > 0:
-            boot, first = segment.low
-            last = segment.high[1] if segment.high[0] == boot else first
-            self._on_lost(boot, first, last, count)
+    def _unread_in(self, segment: Segment) -> "list[tuple[int, int]]":
+        """The identities that are lost with a segment, as far as they can be read."""
+        again = [item[0] for item in self._again]
+        lost = []
+        try:
+            for offset, identity, _ in self.files.identities(segment):
+                position = segment.number, offset
+                unread = position >= self._cursor and position not in self._taken
+                if (unread and position not in self._ahead) or position in again:
+                    lost.append(identity)
+        except OSError:
+            self.faults += 1
+        return lost
+
+    def _tell(self, segment: Segment, lost, count: int) -> None:
+        """Say that `count` frames of a segment are lost: those in `lost`, of the rest the ends."""
+        for boot, seq in lost:
+            self._on_lost(boot, seq, seq, 1)
+        count -= len(lost)
+        if count <= 0 or segment.low is None:
+            return
+        boot, first = segment.low
+        end, last = segment.high
+        if boot != end:
+            if count > 1:
+                self._on_lost(end, 1, last, 1)
+                count -= 1
+            last = first
+        self._on_lost(boot, first, last, count)
 
     def _sweep(self) -> None:
         """Delete the files of which every frame is acknowledged."""
-        for segment in [s for s in self._segments if s.left == 0]:
+        for segment in [s for s in self.segments if s.left == 0]:
             segment.sealed = True
             if self._remove_quietly(segment.number):
-                self._segments.remove(segment)
+                self.segments.remove(segment)
                 self._ahead = [p for p in self._ahead if p[0] != segment.number]
 
     def _remove_quietly(self, number: int) -> bool:
         try:
-            self._files.remove(number)
-        except OSError:
-            self.faults += 1
-            return False
+            self.files.remove(number)
+        except OSError as fault:
+            if fault.errno != _ENOENT:
+                self.faults += 1
+                self._refused[number] = self._refused.get(number, 0) + 1
+                return False
         return True

@@ -48,32 +48,28 @@ class SegmentLog(SegmentReader):
         if self._opened:
             return True
         try:
-            numbers = self._files.numbers()
+            numbers = self.files.numbers()
         except OSError:
             self.faults += 1
             return False
         self._opened = True
         for number in numbers:
-            self._scan(Segment(number))
+            segment = Segment(number, unread=True)
+            self.segments.append(segment)
+            self.unacknowledged += segment.left
+            self._try_scan(segment)
+        self._sweep()
         if numbers:
             self._next_number = numbers[-1] + 1
         return True
 
-    def _scan(self, segment: Segment) -> None:
+    def _try_scan(self, segment: Segment) -> None:
         try:
-            whole = self._files.scan(segment)
+            self._scan(segment)
         except OSError:
+            # It may be well: nothing is deleted for it.
             self.faults += 1
-            whole = False
-        if not whole:
-            # The tail is set aside: it stays in the file, unread, until the file is deleted.
-            self.corrupt += 1
             segment.sealed = True
-        if segment.left:
-            self._segments.append(segment)
-            self.unacknowledged += segment.left
-        else:
-            self._remove_quietly(segment.number)
 
     # -- writing
 
@@ -89,12 +85,12 @@ class SegmentLog(SegmentReader):
             try:
                 self._sweep()
                 done += self._append(entries[done:])
-            except OSError as fault:
+            except (OSError, MemoryError) as fault:
                 self.faults += 1
-                if self._segments:
+                if self.segments:
                     # Nobody knows how the file ends now: it takes no more.
-                    self._segments[-1].sealed = True
-                full = fault.errno == _ENOSPC
+                    self.segments[-1].sealed = True
+                full = isinstance(fault, OSError) and fault.errno == _ENOSPC
                 if not full or drops >= _MOST_DROPS or not self._free_some():
                     break
                 drops += 1
@@ -115,28 +111,28 @@ class SegmentLog(SegmentReader):
             last = identity
             count += 1
         try:
-            self._files.append(segment, entries[:count])
+            self.files.append(segment, entries[:count])
         except OSError:
             if new:
                 # What stays of it may fill a flash that is full already.
                 self._remove_quietly(segment.number)
             raise
         if new:
-            self._segments.append(segment)
+            self.segments.append(segment)
         self.unacknowledged += count
         return count
 
     def _room_for(self, entry: Entry) -> Segment:
         """The segment that takes an entry: the last, or a new one; identities in one only grow."""
         size = HEADER + len(entry.payload)
-        last = self._segments[-1] if self._segments else None
+        last = self.segments[-1] if self.segments else None
         fits = last is not None and not last.sealed and last.size + size <= self._segment_bytes
         if fits and last.high < (entry.boot, entry.seq):
             return last
         wanted = max(self._segment_bytes, size)
-        while self.room() < wanted:
+        while self.segments and self.room() < wanted:
             if not self.drop_oldest():
-                break
+                raise OSError("store is full, and no segment can be deleted")
         for _ in range(_MOST_DROPS):
             if self._flash_free is None or self._flash_free() >= wanted + self._reserve:
                 break
@@ -148,8 +144,9 @@ class SegmentLog(SegmentReader):
     # -- room
 
     def room(self) -> int:
-        """How many bytes it may yet take by its own limit."""
-        return self._limit - sum([s.size for s in self._segments])
+        """How many bytes it may yet take by its own limit; what nobody could look through is full."""
+        full = self._segment_bytes
+        return self._limit - sum([max(s.size, full) if s.unread else s.size for s in self.segments])
 
     def _free_some(self) -> bool:
         if self._make_room is not None and self._make_room():
@@ -157,15 +154,18 @@ class SegmentLog(SegmentReader):
         return self.drop_oldest()
 
     def drop_oldest(self) -> bool:
-        """Delete the oldest segment to make room; False if there is none, or the flash refuses."""
-        if not self._segments:
-            return False
-        segment = self._segments[0]
+        """Delete the oldest segment that the flash lets go, to make room; False if there is none."""
+        found = [(self._refused.get(s.number, 0), s.number, s) for s in self.segments]
+        return any(self._drop(segment) for _, _, segment in sorted(found)[:_MOST_DROPS])
+
+    def _drop(self, segment: Segment) -> bool:
         number = segment.number
+        if segment.unread:
+            self._try_scan(segment)  # the last chance to know what is lost
         lost = self._unread_in(segment)
         if not self._remove_quietly(number):
             return False
-        self._segments.pop(0)
+        self.segments.remove(segment)
         self.unacknowledged -= segment.left
         # What is under way stays in RAM with its sender; what was given back is lost with the file.
         taken = len(self._taken)
@@ -176,21 +176,7 @@ class SegmentLog(SegmentReader):
         flying = taken - len(self._taken) - (again - len(self._again))
         if self._peeked is not None and self._peeked.position[0] == number:
             self._peeked = None
-        for boot, seq in lost:
-            self._on_lost(boot, seq, seq, 1)
-        self._tell_range(segment, segment.left - flying - len(lost))
+        if segment.unread:
+            self.corrupt += 1
+        self._tell(segment, lost, segment.left - flying)
         return True
-
-    def _unread_in(self, segment: Segment) -> "list[tuple[int, int]]":
-        """The identities that are lost with a segment, as far as they can be read."""
-        again = [item[0] for item in self._again]
-        lost = []
-        try:
-            for offset, identity in self._files.identities(segment):
-                position = segment.number, offset
-                unread = position >= self._cursor and position not in self._taken
-                if (unread and position not in self._ahead) or position in again:
-                    lost.append(identity)
-        except OSError:
-            self.faults += 1
-        return lost

@@ -9,6 +9,8 @@ from device.steamlink import codec, frames, times
 from device.steamlink.losses import Losses
 from device.steamlink.outbox import Outbox
 from tests.firmware import folders
+from tests.firmware.refused_frames import RefusedFrames
+from tests.firmware.stored_frames import stored
 
 START = 1790000000000
 LIMIT = 131072
@@ -758,6 +760,66 @@ class TestOutboxTimes(OutboxCase):
         self.assertEqual(ids(entries), [(2, 1), (2, 2), (3, 1)])
         self.assertEqual(utc(entries[1]), START - 1)
 
+    def test_outbox_long_boot_without_clock_is_dated_by_few_reads(self):
+        """A store that it filled does not stop the loop: where it begins and ends is all that counts."""
+        device = self.device
+        for _ in range(300):
+            device.now += 10000
+            device.data(size=250)
+        device.box.flush()
+        device.start()
+        device.sync(START)
+        self.assertTrue(device.files() >= 6)
+
+        with RefusedFrames("", reads=0) as flash:
+            entry = device.box.next_backlog()
+
+        self.assertEqual((entry.seq, utc(entry)), (1, START - 1 - 299 * 10000))
+        self.assertTrue(flash.opened <= 4)
+
+    def test_outbox_boot_whose_clock_came_late_is_dated_by_itself(self):
+        """The lost anchor is found again at its first message with a time, in the middle of a segment."""
+        device = self.device
+        for number in range(100):
+            device.offset = None if number < 60 else START
+            device.now += 1000
+            device.data(size=250)
+        device.box.flush()
+        os.remove(self.folder + "/anchors")
+        device.start()
+        device.sync(START + 10000000)
+
+        self.assertEqual([utc(e) for e in device.sent()], [START + n * 1000 for n in range(1, 101)])
+
+    def test_outbox_end_of_a_boot_that_cannot_be_read_is_estimated_by_what_can(self):
+        """The last frame is damaged: the segment before tells when the boot ended."""
+        device = self.device
+        for _ in range(100):
+            device.now += 1000
+            device.data(size=250)
+        device.box.flush()
+        device.start()
+        device.sync(START)
+        path = self.folder + "/data/" + max(os.listdir(self.folder + "/data"))
+        with open(path, "rb") as file:
+            content = bytearray(file.read())
+        content[-1] ^= 1
+        with open(path, "wb") as file:
+            file.write(content)
+
+        entries = device.sent()
+
+        self.assertTrue(START - 1 - 98000 <= utc(entries[0]) < START - 80000)
+        self.assertEqual(len(entries) + device.box.drops, 100)
+
+    def test_outbox_message_that_found_no_memory_is_told_by_its_own_number(self):
+        """It counts as lost; one that is here in spite of it does not."""
+        box = self.device.box
+        self.device.data()
+        box.lose(1)
+        box.lose(2)
+        self.assertEqual((box.take_losses(), box.drops), ([(1, 2, 2, 1)], 1))
+
     def test_outbox_undatable_does_not_hold_up_dated_events(self):
         """Without any clock nothing is made up."""
         self.undated_boot(3)
@@ -983,7 +1045,7 @@ class Ledger:
         self.start_utc_ms += device.now
         box = device.start(random.randrange(1000))
         for log in (box._data, box._events):
-            self.done -= {(frame.boot, frame.seq) for frame in log.walk()}
+            self.done -= set(stored(log))
         self.flying = []
         self.up = False
 

@@ -7,6 +7,8 @@ import unittest
 from device.steamlink.frames import Entry
 from device.steamlink.segments import SegmentLog
 from tests.firmware import folders
+from tests.firmware.refused_frames import RefusedFrames
+from tests.firmware.stored_frames import stored
 
 
 class Losses:
@@ -258,17 +260,160 @@ class TestSegments(unittest.TestCase):
         self.assertEqual(self.files(), ["00000000", "note.txt"])
         self.assertEqual(self.drain(log), [1, 2, 3])
 
+    def test_segments_refused_once_at_the_start_lose_nothing(self):
+        """Garbage was read; a file that the flash refused may be well, and comes at its turn."""
+        self.log.write(frames(1, 100))
+        for name in self.files():
+            with RefusedFrames(name, reads=1):
+                log = self.opened()
+
+            self.assertEqual((log.faults, log.corrupt), (1, 0))
+            self.assertEqual(self.drain(log, acknowledge=False), list(range(1, 101)))
+            self.assertEqual(log.unacknowledged, 100)
+
+    def test_segments_refused_midway_at_the_start_lose_nothing(self):
+        """What was read before the fault counts at once, the rest at its turn."""
+        self.log.write(frames(1, 100))
+        with RefusedFrames("00000001", reads=1, good=21):
+            log = self.opened()
+        self.assertTrue(35 + 30 < log.unacknowledged < 100)
+
+        self.assertEqual(self.drain(log), list(range(1, 101)))
+        self.assertEqual((log.unacknowledged, log.corrupt, self.files()), (0, 0, []))
+
+    def test_segments_refused_for_good_stay_for_the_next_start(self):
+        """The others go on; the file is not deleted, and may be readable later."""
+        self.log.write(frames(1, 100))
+        with RefusedFrames("00000001"):
+            log = self.opened()
+            seqs = self.drain(log)
+            for _ in range(3):  # it is tried at its turn; nobody stops at it
+                seqs += self.drain(log)
+        self.assertEqual((seqs[0], seqs[-1]), (1, 100))
+        self.assertEqual((log.unacknowledged, log.oldest(), self.files()), (1, None, ["00000001"]))
+
+        seqs += self.drain(self.opened())
+
+        self.assertEqual(sorted(seqs), list(range(1, 101)))
+        self.assertEqual((self.losses.count, self.files()), (0, []))
+
+    def test_segments_refused_take_their_place_and_are_told_when_it_is_needed(self):
+        """They count as full ones, and what goes with them is told where it can be read by then."""
+        self.log.write(frames(1, 100))
+        with RefusedFrames("00000000", "00000001", "00000002"):
+            log = self.opened()
+        self.assertEqual((log.oldest(), log.highest_boot(), log.has_undated(7)), (None, 0, True))
+        for seq in range(101, 801):
+            log.write(frames(seq, seq))
+            size = sum([os.stat(self.folder + "/log/" + name)[6] for name in self.files()])
+            self.assertTrue(size <= 65536)
+
+        seqs = self.drain(log)
+
+        self.assertEqual(seqs, list(range(seqs[0], 801)))
+        self.assertEqual([told[1] for told in self.losses.told], list(range(1, seqs[0])))
+
+    def test_segments_full_with_a_file_gone_hold_the_limit(self):
+        """A file that somebody deleted is deleted: the log goes on, and tells what it knows."""
+        for seq in range(1, 301):
+            self.log.write(frames(seq, seq))
+        os.remove(self.folder + "/log/00000000")
+        for seq in range(301, 1001):
+            self.log.write(frames(seq, seq))
+            self.assertTrue(len(self.files()) <= 16)
+        self.assertEqual(len(self.drain(self.log)) + self.losses.count, 1000)
+        self.assertEqual(self.losses.told[0], (1, 1, 35, 35))
+
+    def test_segments_full_with_files_that_stay_drop_the_next(self):
+        """Five files cannot be deleted: the sixth goes, the limit holds, and all is told."""
+        names = ["{:08d}".format(number) for number in range(5)]
+        with RefusedFrames(*names, reads=0, removes=True):
+            for seq in range(1, 1501):
+                while not self.log.write(frames(seq, seq)):
+                    pass  # as the outbox does, later
+                self.assertTrue(len(self.files()) <= 16)
+
+            self.assertEqual(self.files()[:5], names)
+            seqs = self.drain(self.log)
+        self.assertEqual(len(seqs) + self.losses.count, 1500)
+        self.assertEqual(seqs[:175], list(range(1, 176)))
+
+    def test_segments_full_where_nothing_can_be_deleted_take_no_more(self):
+        """The limit holds; what is there stays and can be read."""
+        with RefusedFrames("", reads=0, removes=True):
+            taken = sum([self.log.write(frames(seq, seq)) for seq in range(1, 1001)])
+
+            self.assertEqual(len(self.files()), 16)
+        self.assertTrue(self.log.faults > 0)
+        self.assertEqual(self.drain(self.log), list(range(1, taken + 1)))
+        self.assertEqual(self.losses.count, 0)
+
+    def test_segments_set_aside_are_told_by_boot(self):
+        """A segment of two boots that cannot be read: the numbers of each."""
+        self.log.write(frames(240, 243, boot=8) + frames(1, 7, boot=9))
+        self.flip("00000000", 20)
+
+        self.assertIsNone(self.log.peek())
+
+        told = [(boot, first) for boot, first, _, _ in self.losses.told]
+        self.assertEqual(told, [(8, s) for s in range(240, 244)] + [(9, s) for s in range(1, 8)])
+
+    def test_segments_set_aside_unseen_are_told_by_their_ends(self):
+        """Where not even the headers can be read: from the first on, and up to the last."""
+        self.log.write(frames(240, 243, boot=8) + frames(1, 7, boot=9))
+        with RefusedFrames("00000000"):
+            for _ in range(3):
+                self.assertIsNone(self.log.peek())
+        self.assertEqual(self.losses.told, [(9, 1, 7, 1), (8, 240, 240, 10)])
+
+    def test_segments_without_memory_for_a_frame_hold_up_nothing_for_ever(self):
+        """It is tried for a while, for memory may come back; then it alone is lost and told."""
+        self.log.write(frames(1, 3) + frames(4, 4, size=3000) + frames(5, 6))
+        read = self.log.files.read
+
+        def short(position):
+            entry = read(position)
+            if len(entry.payload) > 1000:
+                raise MemoryError
+            return entry
+
+        self.log.files.read = short
+        seqs = self.drain(self.log)
+        for _ in range(20):
+            self.assertIsNone(self.log.peek())
+        self.log.files.read = read
+        self.assertEqual(self.log.peek().seq, 4)
+        self.log._peeked = None
+        self.log.files.read = short
+        for _ in range(30):
+            self.assertEqual(self.losses.told, [])
+            self.log.peek()
+
+        self.assertEqual(seqs + self.drain(self.log), [1, 2, 3, 5, 6])
+        self.assertEqual(self.losses.told, [(1, 4, 4, 1)])
+        self.assertEqual((self.log.unacknowledged, self.files()), (0, []))
+
+    def test_segments_without_memory_while_writing_stay_readable(self):
+        """Nobody knows how the file ends: the next frames go elsewhere."""
+        self.log.write(frames(1, 3))
+        write = self.log.files._write
+
+        def short(file, entry):
+            write(file, entry)
+            raise MemoryError
+
+        self.log.files._write = short
+        self.assertEqual(self.log.write(frames(4, 5)), 0)
+        self.log.files._write = write
+        self.assertEqual(self.log.write(frames(4, 5)), 2)
+
+        self.assertEqual(self.drain(self.log), [1, 2, 3, 4, 5])
+
     def test_segments_append_after_restart_to_the_last_file(self):
         """Many short boots do not leave many small files."""
         for boot in range(1, 21):
             self.opened().write(frames(1, 1, boot=boot))
         self.assertEqual(len(self.files()), 1)
-
-    def test_segments_walk_sees_all_and_moves_nothing(self):
-        """Looking through the log does not hand out."""
-        self.log.write(frames(1, 90))
-        self.assertEqual([frame.seq for frame in self.log.walk()], list(range(1, 91)))
-        self.assertEqual(self.drain(self.log), list(range(1, 91)))
 
     def test_segments_know_which_boots_wait_for_their_time(self):
         """The mark of undated frames outlasts a restart and goes with the segment."""
@@ -325,9 +470,9 @@ class TestSegments(unittest.TestCase):
                 waiting.add(back)
             elif step == 98:
                 log = self.opened(limit_bytes=1 << 20)
-                lost = (waiting | set(flying)) - {frame.seq for frame in log.walk()}
+                lost = (waiting | set(flying)) - {seq for _, seq in stored(log)}
                 self.assertEqual(lost, set())
-                waiting = {frame.seq for frame in log.walk()}
+                waiting = {seq for _, seq in stored(log)}
                 flying = {}
             self.assertEqual(log.unacknowledged, len(waiting) + len(flying))
             lowest = min(waiting | set(flying)) if waiting or flying else None
