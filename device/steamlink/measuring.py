@@ -1,8 +1,12 @@
 """From the sensors of a device to its numbered rows and events."""
 
 from . import sensors
+from .constant import const
 from .gathering import Gathering
 from .sampler import Sampler
+
+_ROW = const(12)  # bytes of a row in a message, beside its values
+_VALUE = const(12)
 
 
 def open_sensors(app, values) -> "Measuring | None":
@@ -33,9 +37,10 @@ class Measuring:
             on_fault=self._take_fault,
             counters=app.counters,
         )
+        columns = len(self.sampler.names)
         self.gathering = Gathering(
             self.sampler.names,
-            rows=sampling["rows"],
+            rows=min(sampling["rows"], 256 * store["ring_kib"] // (_ROW + _VALUE * columns)),
             publish_ms=sampling["publish_ms"],
             heartbeat_ms=sampling["heartbeat_ms"],
             deadbands=self.sampler.deadbands,
@@ -70,13 +75,14 @@ class Measuring:
         up_ms, rows, quality = self.gathering.take()
         if not rows:
             return
+        seq = app.session.seq
         try:
             app.session.rows(self.sampler.names, up_ms, rows, quality, live=live)
         except (ValueError, MemoryError) as fault:
             app.counters.add("rows_refused", len(rows))
             app.log.note("rows not kept: {}".format(fault))
-            seq = app.session.give_up()
-            app.session.event("loss", {"from": seq, "to": seq, "count": 1})
+            if app.session.seq == seq:  # it has no number yet
+                app.session.give_up()
         if live:
             app.link.wake()
 

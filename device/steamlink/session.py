@@ -46,10 +46,10 @@ class Session:
         )
         return self._put("data", payload, dated, live)
 
-    def give_up(self) -> int:
-        """Use up the number of a message that cannot be made; returns it, to be told as lost."""
+    def give_up(self) -> None:
+        """Use up the number of a message that cannot be made: it counts as lost."""
         self.seq += 1
-        return self.seq
+        self._outbox.lose(self.seq)
 
     def event(self, event: str, details, *, live: bool = False) -> int:
         """Number and store an event; it is in flash when this returns. Returns its seq."""
@@ -130,5 +130,9 @@ class Session:
 
     def _put(self, kind: str, payload: bytes, dated: bool, live: bool) -> int:
         self.seq += 1
-        self._outbox.put(kind, self.seq, payload, dated, live)
+        try:
+            self._outbox.put(kind, self.seq, payload, dated, live)
+        except MemoryError:
+            self._outbox.lose(self.seq)
+            raise
         return self.seq

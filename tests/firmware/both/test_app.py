@@ -472,8 +472,41 @@ class TestApp(unittest.TestCase):
         device.measuring.take_row(1000, ["no number", 51.0], {})
         device.measuring.put_rows()
 
-        told = [message["d"] for _, message in self.sent(device)]
-        self.assertEqual(told, [{"from": 2, "to": 2, "count": 1}])
+        self.assertEqual(device.outbox.take_losses(), [(1, 2, 2, 1)])
+        self.assertEqual(device.outbox.drops, 1)
+
+    def test_app_rows_that_found_no_memory_are_told_by_their_number(self):
+        """The number was given already: it is the lost one, and the next message has the next."""
+        device = self.started()
+        self.sent(device)
+        learn = device.outbox._times.learn
+
+        def short(payload):
+            raise MemoryError
+
+        device.outbox._times.learn = short
+        device.measuring.take_row(1000, [7.5, 51.0], {})
+        device.measuring.put_rows()
+        device.outbox._times.learn = learn
+        device.measuring.take_row(2000, [7.6, 51.0], {})
+        device.measuring.put_rows()
+
+        self.assertEqual(device.outbox.take_losses(), [(1, 2, 2, 1)])
+        self.assertEqual([message["n"] for _, message in self.sent(device)], [3])
+
+    def test_app_message_never_takes_more_than_a_quarter_of_the_ring(self):
+        """However many rows are asked for: what can be made can be read from flash again."""
+        config = dict(CONFIG)
+        config["sampling"] = {"rows": 500, "publish_ms": 600000, "heartbeat_ms": 600000}
+        config["store"] = {"ring_kib": 4, "spill_s": 600, "commit_s": 1200}
+        device = self.started(config)
+        self.sent(device)
+        for second in range(1, 121):
+            device.measuring.take_row(1000 * second, [-1234.567 + second, 51.25], {})
+
+        sizes = [len(json.dumps(message["r"])) for _, message in self.sent(device)]
+        self.assertTrue(sizes)
+        self.assertTrue(max(sizes) <= 1200)
 
     def test_app_change_that_comes_while_it_runs_is_not_confirmed_before_it_was_tried(self):
         """A reconnection between the patch and the restart proves nothing."""
