@@ -7,6 +7,7 @@ the groups gpio, i2c, spi, dialout of the buses that it uses.
 import argparse
 import os
 
+from device import one_process
 from device.steamlink import slots
 
 
@@ -16,6 +17,7 @@ def main() -> None:
     parser.add_argument("--folder", default="/var/lib/steam-device", help="configuration and data")
     folder = parser.parse_args().folder
     os.umask(0o077)  # passwords lie in the folder; systemd's unit says the same
+    one_process.lock(folder)
     slot = slots.enter(folder)
     try:
         if slot:

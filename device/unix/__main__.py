@@ -8,6 +8,7 @@ a command. MicroPython cannot; there it ends with code 75, and a shell starts it
 import os
 import sys
 
+from device import one_process
 from device.steamlink import slots
 
 _RESTART_CODE = 75
@@ -17,6 +18,7 @@ def main(folder: str) -> None:
     """Start the firmware of the slot that is in force, else this one."""
     if hasattr(os, "umask"):  # not on MicroPython
         os.umask(0o077)  # passwords lie in the folder
+    one_process.lock(folder)
     slot = slots.enter(folder)
     try:
         if slot:

@@ -157,6 +157,38 @@ def test_firmware_whose_slot_is_damaged_is_back_after_eight_starts(board, interp
     assert ended[-1].stdout == "flat\n"
 
 
+@pytest.mark.parametrize("command", [("device.unix",), ("device.pi", "--folder")])
+def test_firmware_refuses_a_folder_that_another_process_has(command, start, folder):
+    """Two would delete each other's messages: the second says so, and the first goes on."""
+    first = start(sys.executable, "-m", "device.unix")
+    first.wait_for(1)
+
+    second = subprocess.run(
+        [sys.executable, "-m", *command, str(folder)],
+        cwd=micropython.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert second.returncode == 1
+    assert f"folder {folder}: another process runs with it; stop that first" in second.stderr
+    assert first.process.poll() is None
+
+
+def test_firmware_that_was_killed_leaves_its_folder_free(start):
+    """Nobody has to remove anything after it."""
+    first = start(sys.executable, "-m", "device.unix")
+    first.wait_for(1)
+    first.process.kill()
+    first.process.wait()
+
+    (told,) = start(sys.executable, "-m", "device.unix").wait_for(1)
+
+    assert "boot 2:" in told
+
+
 def test_firmware_keeps_its_passwords_from_others(start, folder):
     """Whatever the umask of whoever starts it."""
     start(sys.executable, "-m", "device.unix").wait_for(1)
