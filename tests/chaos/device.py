@@ -344,13 +344,15 @@ class WholePath:
             raise AssertionError(f"{told}\n{self.device.log()}\n{self.rig.logs()}") from None
 
     def _drained(self, rows: Sequence[Sampled]) -> None:
-        """Wait until the store has all but what kills may excuse, or nothing comes any more."""
+        """Wait until the store has all but what kills may excuse, or none of `rows` comes any more."""
+        wanted = {row.number for row in rows}
         still, since = -1, time.monotonic()
         while time.monotonic() - since < _NOTHING_COMES_S:
             self.device.look()
             numbers = self.numbers()
-            if len(set(numbers)) != still:
-                still, since = len(set(numbers)), time.monotonic()
+            come = len(wanted.intersection(numbers))
+            if come != still:
+                still, since = come, time.monotonic()
             if compare(rows, numbers, self.device.kills).lost == []:
                 return
             time.sleep(0.3)

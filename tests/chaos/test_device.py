@@ -1,7 +1,11 @@
 """Firmware on MicroPython, RabbitMQ, processor and InfluxDB under random faults; and the judge of its ledger."""
 
+from itertools import count
+from types import SimpleNamespace
+
 import pytest
 
+from tests.chaos import device
 from tests.chaos.device import COMMIT_S, Sampled, WholePath, compare, undeclared
 
 
@@ -78,3 +82,18 @@ def test_undeclared_rows_are_older_than_the_next_boot_says(lost_at_most_s, seen_
     kills = [(1, 5000), (1, 9000)]  # the second before its boot had a row
 
     assert undeclared([ROWS[1]], kills, lost_at_most_s, seen_off) == expected
+
+
+def test_drained_with_a_row_lost_ends_while_later_rows_come(monkeypatch):
+    """The device goes on sampling: what comes after the rows that are waited for is no progress."""
+    now = count()
+    monkeypatch.setattr(
+        device, "time", SimpleNamespace(monotonic=lambda: next(now), sleep=lambda _: None)
+    )
+    path = WholePath(None, None, seed=1)
+    path.device = SimpleNamespace(look=lambda: None, kills=[])
+    path.numbers = lambda: [1, 3, *range(4, min(next(now), 10_000))]
+
+    path._drained(ROWS)
+
+    assert next(now) < 1000
