@@ -15,6 +15,7 @@ _RECORD = const("<IqB")
 _SIZE = const(13)
 _CRC = const(4)
 _ESTIMATED = const(4)
+_READ_TRIES = const(3)
 
 
 class Times:
@@ -100,12 +101,19 @@ class Anchors:
         self.saved = True
 
     def load(self) -> None:
-        """Read the file; one that is damaged or absent gives none."""
-        try:
-            with open(self._path, "rb") as file:
-                text = file.read()
-        except OSError:
-            return
+        """Read the file; one that is damaged or absent gives none.
+
+        A read that flash refuses is tried again: without its anchor a boot would be dated anew, and
+        what the broker has already would come with other times.
+        """
+        text = b""
+        for _ in range(_READ_TRIES):
+            try:
+                with open(self._path, "rb") as file:
+                    text = file.read()
+                break
+            except OSError:
+                continue
         records = text[_CRC:]
         if len(text) >= _CRC and struct.unpack_from("<I", text)[0] == binascii.crc32(records):
             self._records = records

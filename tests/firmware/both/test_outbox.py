@@ -852,6 +852,28 @@ class TestOutboxTimes(OutboxCase):
         times = [item[2] for item in sorted(entries)]
         self.assertEqual(times, sorted(times))
 
+    def test_outbox_anchors_that_flash_gives_at_the_second_try_are_used(self):
+        """Else messages that the broker has already would come once more, with other times."""
+        device = self.device
+        device.wait(10)
+        device.data()
+        device.box.flush()
+        device.sync(START)
+        refusals = [OSError(5), OSError(5)]
+
+        def refusing(path, mode):
+            if path.endswith("/anchors") and refusals:
+                raise refusals.pop()
+            return open(path, mode)
+
+        times.open = refusing
+        try:
+            device.start()
+        finally:
+            del times.open
+        device.sync(START + 800000)
+        self.assertEqual([utc(entry) for entry in device.sent()], [START + 10000])
+
     def test_outbox_damaged_anchors_are_estimated_anew(self):
         """A broken file of anchors stops nothing."""
         device = self.device
