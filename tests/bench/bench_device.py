@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -43,6 +43,7 @@ _PROGRAMS = _BENCH.parent / "firmware" / "programs"
 _PHASE_S = 60.0
 _MOST_DRAIN_S = 900.0
 _MOST_REST_S = 60.0
+_START_S = 5.0
 
 
 def environment(package: Path) -> dict[str, str]:
@@ -138,22 +139,16 @@ class Heard:
             self.rows.setdefault(data["up"] + row[0], (at_s, now_s - at_s))
 
     def lateness_ms(self, since_s: float, until_s: float) -> list[int]:
-        """How late the row of each period of a span was begun; one without a row waits for the next.
-
-        A span begins with the first row that there is at all.
-        """
+        """How late the row of each period of a span was begun; one without a row waits for the next."""
         ups = sorted(self.rows)
         if not ups:
             return []
         booted_ms = self.rows[ups[0]][0] * 1000 - ups[0]
         since_ms, until_ms = since_s * 1000 - booted_ms, until_s * 1000 - booted_ms
-        late = []
-        for due_ms in range(ups[0] // _PERIOD_MS * _PERIOD_MS, int(until_ms), _PERIOD_MS):
-            if due_ms >= since_ms:
-                index = bisect_left(ups, due_ms)
-                begun_ms = ups[index] if index < len(ups) else int(until_ms) + _PERIOD_MS
-                late.append(begun_ms - due_ms)
-        return late
+        insort(ups, int(until_ms) + _PERIOD_MS)  # for what has no row after it
+        first_ms = -int(-since_ms // _PERIOD_MS) * _PERIOD_MS
+        dues = range(first_ms, int(until_ms), _PERIOD_MS)
+        return [ups[bisect_left(ups, due_ms)] - due_ms for due_ms in dues]
 
     def most_lag_s(self, since_s: float, until_s: float) -> float:
         """The most between a row of a span and its arrival, by whichever topic; -1 without rows."""
@@ -162,9 +157,9 @@ class Heard:
         return max(lags, default=-1.0)
 
 
-def p99(late_ms: Sequence[int]) -> int:
-    """The 99th percentile; -1 of nothing."""
-    return sorted(late_ms)[max(0, round(0.99 * len(late_ms)) - 1)] if late_ms else -1
+def p99(late_ms: Sequence[int]) -> float:
+    """The 99th percentile; infinite of nothing, which no target allows."""
+    return sorted(late_ms)[max(0, round(0.99 * len(late_ms)) - 1)] if late_ms else float("inf")
 
 
 def missing(late_ms: Sequence[int]) -> int:
@@ -197,6 +192,7 @@ def live(package: Path, folder: Path, hours: float) -> dict[str, object]:
         )
         stack.callback(device.wait)
         stack.callback(device.kill)
+        time.sleep(_START_S)
         spans = {"offline": _phase(lambda: time.sleep(0.2))}
         door.half_open = False
         spans["reconnecting"] = _phase(lambda: _flap(door))

@@ -25,7 +25,7 @@ def message(kind, up_ms, at_s, boot=2, seq=1):
 
 def test_lateness_of_punctual_rows_is_theirs():
     """Each period has its row, a little late."""
-    late = heard(range(501, 60_502, PERIOD_MS)).lateness_ms(BOOTED_S, BOOTED_S + 60)
+    late = heard(range(501, 60_502, PERIOD_MS)).lateness_ms(BOOTED_S + 0.5, BOOTED_S + 60)
 
     assert late == [1] * 119
     assert (p99(late), missing(late)) == (1, 0)
@@ -35,7 +35,7 @@ def test_lateness_of_a_stalled_loop_is_not_that_of_the_rows_it_began():
     """The loop stands 2.5 s of every 5: half of the periods have no row, and the bench is not met."""
     ups = [up + 1 for up in range(500, 60_500, PERIOD_MS) if up % 5000 < 2500]
 
-    late = heard(ups).lateness_ms(BOOTED_S, BOOTED_S + 60)
+    late = heard(ups).lateness_ms(BOOTED_S + 0.5, BOOTED_S + 60)
 
     assert len(late) == 119
     assert missing(late) == 60
@@ -44,14 +44,23 @@ def test_lateness_of_a_stalled_loop_is_not_that_of_the_rows_it_began():
 
 def test_lateness_without_a_row_at_the_end_counts_the_rows_that_did_not_come():
     """A device that has stopped sampling is not punctual."""
-    late = heard(range(501, 30_502, PERIOD_MS)).lateness_ms(BOOTED_S, BOOTED_S + 60)
+    late = heard(range(501, 30_502, PERIOD_MS)).lateness_ms(BOOTED_S + 0.5, BOOTED_S + 60)
 
     assert missing(late) == 58
 
 
+def test_lateness_of_rows_still_to_come_counts_them_as_missing():
+    """The rows of an outage come last: until then their span is not a punctual one."""
+    late = heard(range(60_501, 90_502, PERIOD_MS)).lateness_ms(BOOTED_S + 5, BOOTED_S + 60)
+
+    assert (len(late), missing(late)) == (110, 110)
+
+
 def test_lateness_of_nothing_is_not_met():
     """Without a row there is no percentile."""
-    assert p99(heard([]).lateness_ms(BOOTED_S, BOOTED_S + 60)) == -1
+    late = heard([]).lateness_ms(BOOTED_S + 0.5, BOOTED_S + 60)
+
+    assert not bench_device.met(dict(bench_device.TARGETS) | {"jitter_p99_ms": p99(late)})
 
 
 def test_lag_of_a_row_that_comes_as_backlog_is_its_own(monkeypatch):
