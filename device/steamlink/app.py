@@ -214,6 +214,7 @@ class App:
 
     def _ask_time(self) -> None:
         """A clock that NTP does not keep drifts: the birth is answered with the time."""
+        self.clock.doubt()
         if self.link is not None and self.link.connected and self.clock.state != _SYNCHRONISED:
             self.rebirth()
 
@@ -261,7 +262,8 @@ class App:
         if not self._settled and up_ms >= _SETTLED_MS:
             self._settled = True
             self.boots.settled()
-            self.renewal.ask_slots("settled")
+            if not self.safe:  # there what is damaged may not even be loaded
+                self.renewal.ask_slots("settled")
         if self.safe and up_ms >= _SAFE_MS:  # what kept it from working may be over
             self._restart_soon("safe_mode_over")
         why = self.renewal.take_back(up_ms)

@@ -22,7 +22,8 @@ class Clock:
     the year 2099 does not lock a device out for ever.
     `state` is 0 unknown, 1 set (RTC or command), 2 NTP; `refused` counts impossible times,
     `step_ms` is how far the last setting moved a clock that was known already. `ahead_ms` is what
-    is still to be taken back of that: `ease` does it, so that no row is dated before an earlier one.
+    is still to be taken back of that: `ease` does it, so that no row is dated before an earlier one
+    of its boot.
     """
 
     def __init__(self, board: object, floor_ms: int = 0) -> None:
@@ -86,10 +87,16 @@ class Clock:
         """UTC as it was last set: without what `ease` still has to take back. None while unknown."""
         return None if self.offset_ms is None else self.utc_ms() - self.ahead_ms
 
+    def doubt(self) -> None:
+        """NTP that has said nothing for a day keeps this clock no longer: others may set it."""
+        synchronised = self.state == contract.CLOCK_SYNCHRONISED
+        if synchronised and self.up_ms() - self._set_up_ms >= _DAY_MS:
+            self.state = contract.CLOCK_SET
+
     def ease(self, passed_ms: int) -> None:
-        """Take back up to an eighth of what lies between one row and the next."""
+        """Take back up to half of what lies between one message's rows and the next's."""
         if self.ahead_ms:
-            back_ms = min(self.ahead_ms, max(0, passed_ms) // 8)
+            back_ms = min(self.ahead_ms, max(0, passed_ms) // 2)
             self.ahead_ms -= back_ms
             self.offset_ms -= back_ms
 

@@ -48,6 +48,7 @@ async def fetch(
     sink: "Callable[[bytes], None]",
     *,
     most_bytes: int,
+    begin: "Callable | None" = None,
     lookup: "Callable | None" = None,
     tls: object = None,
     idle_s: float = 15,
@@ -55,13 +56,16 @@ async def fetch(
 ) -> int:
     """GET a file, hand each piece to `sink`, and return how many bytes there were.
 
+    `await begin(length or None)` is done once the server has the file, before its first piece.
     `await lookup(host)` gives the address where the system's way would hold up the loop. `tls` is
     an SSLContext, needed for https. ValueError for what is wrong with the address or
     the answer (and what the sink raises), OSError for what is wrong with the connection.
     """
     try:
         answer = _Answer(url, idle_s, total_s)
-        return await asyncio.wait_for(_fetch(url, sink, most_bytes, lookup, tls, answer), total_s)
+        return await asyncio.wait_for(
+            _fetch(url, sink, most_bytes, begin, lookup, tls, answer), total_s
+        )
     except asyncio.TimeoutError:
         raise OSError(_LATE.format(url, total_s)) from None
 
@@ -70,6 +74,7 @@ async def _fetch(
     url: str,
     sink: "Callable[[bytes], None]",
     most_bytes: int,
+    begin: "Callable | None",
     lookup: "Callable | None",
     tls: object,
     answer: "_Answer",
@@ -89,6 +94,8 @@ async def _fetch(
         length = await answer.head()
         if length is not None and length > most_bytes:
             raise ValueError("{}: {} bytes; at most {}".format(url, length, most_bytes))
+        if begin is not None:
+            await begin(length)
         return await answer.body(sink, length, most_bytes)
     finally:
         _drop(writer)

@@ -244,10 +244,14 @@ class Client:
 
     def _message(self, live, first: int, body: bytearray, whole: bool) -> None:
         topic, packet_id, retained, start = packets.parse_publish(first, body)
-        if whole:
-            self._tell(self.on_message, topic, bytes(memoryview(body)[start:]), retained)
-        else:
+        try:
+            payload = bytes(memoryview(body)[start:]) if whole else None
+        except MemoryError:
+            payload = None
+        if payload is None:
             self.oversize += 1
+        else:
+            self._tell(self.on_message, topic, payload, retained)
         # Refused messages too: a broker that keeps the session would send them for ever.
         if packet_id and live.fault is None:
             self._say(live, packets.puback(packet_id))

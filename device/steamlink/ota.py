@@ -65,17 +65,24 @@ async def update(
 
     `progress(done, size)` counts bytes; `tls` is an SSLContext for https; `keep` are the bytes of
     flash that belong to others, such as a store that is not full. Restart afterwards.
-    ValueError or OSError say what went wrong; then the firmware that runs stays as it is.
+    ValueError or OSError say what went wrong; then the firmware that runs stays as it is, and the
+    one in the slot until the server has begun to send another.
     """
     digest = check(args, key_hex)
     folder = board.folder
     name = slots.idle(folder)
-    await _empty(folder, name)
     size = args["size"]
-    unpacker = ustar.Unpacker(slots.place(folder, name), _room_left(board, size, keep))
-    staged = False
+    _room_left(board, size, keep, slots.held(folder, name))
+    emptied = staged = False
+
+    async def empty() -> ustar.Unpacker:
+        nonlocal emptied
+        emptied = True
+        await _empty(folder, name)
+        return ustar.Unpacker(slots.place(folder, name), _room_left(board, size, keep))
+
     try:
-        await _fetch(args["url"], size, digest, unpacker, progress, board.network.lookup, tls)
+        await _fetch(args["url"], size, digest, empty, progress, board.network.lookup, tls)
         about = _about(slots.place(folder, name))
         _check_board(about, board.name)
         _check_age(about, _made_of_running(folder))
@@ -84,14 +91,17 @@ async def update(
         staged = True
         board.sync()
     finally:
-        if not staged:
+        if emptied and not staged:
             await _give_back(folder, name)
     return name
 
 
-def _room_left(board: object, size: int, keep: int) -> int:
-    """The bytes of flash that an update may take; ValueError where it does not fit in there."""
-    free = board.flash_free()
+def _room_left(board: object, size: int, keep: int, held: int = 0) -> int:
+    """The bytes of flash that an update may take; ValueError where it does not fit in there.
+
+    `held` is what its slot gives back before.
+    """
+    free = board.flash_free() + held
     left = free - keep - _RESERVE_BYTES
     if left < room(size):
         raise ValueError(
@@ -109,13 +119,20 @@ async def _fetch(
     url: str,
     size: int,
     digest: bytes,
-    unpacker: ustar.Unpacker,
+    empty: "Callable",
     progress: "Callable[[int, int], None] | None",
     lookup: "Callable",
     tls: object,
 ) -> None:
     hashed = hashlib.sha256()
     done = [0]
+    unpacker = None
+
+    async def begin(length: "int | None") -> None:
+        nonlocal unpacker
+        if length not in (None, size):
+            raise ValueError("ota: the server has {} bytes; {} were said".format(length, size))
+        unpacker = await empty()
 
     def take(piece: bytes) -> None:
         hashed.update(piece)
@@ -125,14 +142,15 @@ async def _fetch(
             progress(done[0], size)
 
     try:
-        got = await http.fetch(url, take, most_bytes=size, lookup=lookup, tls=tls)
+        got = await http.fetch(url, take, most_bytes=size, begin=begin, lookup=lookup, tls=tls)
         if got != size:
             raise ValueError("ota: {} bytes came; {} were said".format(got, size))
         if hashed.digest() != digest:
             raise ValueError("ota: the file is not the one that was signed (sha256 differs)")
         unpacker.finish()
     finally:
-        unpacker.close()
+        if unpacker is not None:
+            unpacker.close()
 
 
 def _about(folder: str) -> dict:

@@ -192,6 +192,7 @@ class Portal:
             "device": values["device"],
             "has_wifi_password": wifi["password"] != "",
             "has_password": mqtt["password"] != "",
+            "has_wifi": self._board.has_wifi,
         }
 
     def _save(self, language: str, given: dict) -> "tuple[str, str, str]":
@@ -211,12 +212,13 @@ class Portal:
             page = self._form(language, fields, {}, ("refused", str(fault).split("; ")))
             return "422 Unprocessable Entity", "", page
         self.saved = True
-        return "200 OK", "", portal_page.saved(language, access(self._board)[0], fields["ssid"])
+        return "200 OK", "", portal_page.saved(language, access(self._board)[0], fields)
 
     def _wrong(self, fields: "Mapping") -> list:
         """The fields that cannot be right."""
         wrong = []
-        if not 1 <= len(fields["ssid"].encode()) <= 32:  # noqa: PLR2004 - IEEE 802.11
+        least = 1 if fields["has_wifi"] else 0
+        if not least <= len(fields["ssid"].encode()) <= 32:  # noqa: PLR2004 - IEEE 802.11
             wrong.append("ssid")
         passphrase = fields.get("wifi_password", "")
         if passphrase and len(passphrase) not in _PASSPHRASE:

@@ -69,7 +69,9 @@ _TEXTS = {
         "f_device": "De 1 a 32: a-z, 0-9, - e _; começa com letra ou número",
         "f_tls": "Falta o certificado da planta ({}) na memória do aparelho",
         "saved": "Salvo",
-        "saved_text": "O aparelho reinicia e entra na rede {}. Você pode fechar esta página. "
+        "joins": "entra na rede {}",
+        "connects": "se conecta a {}",
+        "saved_text": "O aparelho reinicia e {}. Você pode fechar esta página. "
         "Se ele não aparecer no painel em alguns minutos, confira rede, senha e endereço.",
     },
     "en": {
@@ -106,7 +108,9 @@ _TEXTS = {
         "f_device": "1 to 32: a-z, 0-9, - and _; begins with a letter or digit",
         "f_tls": "The plant's certificate ({}) is missing in the device's memory",
         "saved": "Saved",
-        "saved_text": "The device restarts and joins the network {}. You may close this page. "
+        "joins": "joins the network {}",
+        "connects": "connects to {}",
+        "saved_text": "The device restarts and {}. You may close this page. "
         "If it is not on the panel within minutes, check network, password and address.",
     },
 }
@@ -157,12 +161,19 @@ def form(
         _notes(texts, faults, notes),
         '<form method="post" action="/?',
         language,
-        '"><fieldset><legend>',
-        texts["wifi"],
-        "</legend>",
-        ask("ssid", "required"),
-        ask_password("wifi_password"),
-        "</fieldset><fieldset><legend>",
+        '">',
+    ]
+    if fields["has_wifi"]:
+        parts += [
+            "<fieldset><legend>",
+            texts["wifi"],
+            "</legend>",
+            ask("ssid", "required"),
+            ask_password("wifi_password"),
+            "</fieldset>",
+        ]
+    parts += [
+        "<fieldset><legend>",
         texts["broker"],
         '</legend><div class="row">',
         ask("host", 'maxlength="253" inputmode="url" required', texts["host_hint"]),
@@ -187,10 +198,12 @@ def form(
     return "".join(parts)
 
 
-def saved(language: str, board: str, network: str) -> str:
-    """What is shown once it is saved."""
+def saved(language: str, board: str, fields: "Mapping[str, str]") -> str:
+    """What is shown once these fields are saved."""
     texts = _TEXTS[language]
-    text = escape(texts["saved_text"]).format("<strong>" + escape(network) + "</strong>")
+    does, where = ("joins", "ssid") if fields["has_wifi"] else ("connects", "host")
+    does = texts[does].format("<strong>" + escape(fields[where]) + "</strong>")
+    text = escape(texts["saved_text"]).format(does)
     return _head(texts, texts["saved"], board, None) + '<div class="n k">' + text + "</div></main>"
 
 

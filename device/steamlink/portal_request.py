@@ -16,7 +16,7 @@ class Refused(Exception):
 
 
 async def read(reader: object) -> "tuple[str, str, bytes]":
-    """(method, target, body) of a request; Refused for what is too large or no HTTP."""
+    """(method, target, body) of a request; Refused for what is too large, no HTTP, or not ours."""
     held = b""
     while b"\r\n\r\n" not in held:
         if len(held) > _MOST_HEAD:
@@ -27,9 +27,12 @@ async def read(reader: object) -> "tuple[str, str, bytes]":
     try:
         lines = head.decode().split("\r\n")
         method, target, _ = lines[0].split(" ")
-        length = _length(lines[1:])
+        length = _length(_header(lines, "content-length"))
     except ValueError:
         raise Refused("400 Bad Request") from None
+    origin = _header(lines, "origin")
+    if origin and origin != "http://" + _header(lines, "host"):
+        raise Refused("403 Forbidden")  # another page that is open in the same browser
     if length > _MOST_BODY:
         raise Refused("413 Payload Too Large")
     while len(body) < length:
@@ -51,14 +54,19 @@ async def _more(reader: object) -> bytes:
     return piece
 
 
-def _length(lines: list) -> int:
-    for line in lines:
+def _length(digits: str) -> int:
+    if digits and not digits.isdigit():
+        raise ValueError("content-length")
+    return int(digits or "0")
+
+
+def _header(lines: list, wanted: str) -> str:
+    """A header's value, "" where there is none; the first line is the request's."""
+    for line in lines[1:]:
         name, _, value = line.partition(":")
-        if name.strip().lower() == "content-length":
-            if not value.strip().isdigit():
-                raise ValueError("content-length")
-            return int(value)
-    return 0
+        if name.strip().lower() == wanted:
+            return value.strip()
+    return ""
 
 
 def decode(body: bytes) -> dict:

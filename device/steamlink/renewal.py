@@ -54,8 +54,9 @@ class Renewal:
             self._trial_ends_ms = up_ms + app.config.TRIAL_MS
             return "config_rolled_back" if app.config.rollback() else ""
         if up_ms >= _FIRMWARE_TRIAL_MS and not self._asked:
-            self._asked = True
-            if self.ask_slots("on_trial"):
+            on_trial = self.ask_slots("on_trial")
+            self._asked = on_trial is not None
+            if on_trial:
                 return "update_not_online"
         return ""
 
@@ -109,13 +110,16 @@ class Renewal:
             forget("slots")
 
     async def offer_portal(self, _checkin=None) -> None:
-        """Serve the portal where there is nothing to connect to, or where Wi-Fi never let us in.
+        """Serve the portal where there is nothing to connect to or by, or where Wi-Fi never let us in.
 
         The latter only after the power was switched on, which takes somebody at the board, and
         for a while: a mistyped password must not need a cable.
         """
         app = self._app
         if app.link is None:
+            await self._serve_portal()
+        elif app.board.has_wifi and not app.config.values["wifi"]["ssid"]:
+            app.link.paused = True  # it has no network to join
             await self._serve_portal()
         elif app.board.has_wifi and app.board.reset_cause() == "power_on":
             await asyncio.sleep(_PORTAL_AFTER_S)

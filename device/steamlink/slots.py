@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 NAMES = ("a", "b")
 TRIAL_BOOTS = 3
-MOST_FAILS = 8  # safe mode comes first, after 5: a bad configuration is no fault of the firmware
+MOST_FAILS = 8  # safe mode comes first, after 5, and ends in ten minutes: the rest is a second try
 _RUNS = ("", "a", "b")
 _DIRECTORY = 0x4000
 _FAILS = ".fails"
+_FLASH_BLOCK = 4096
+_NAME_BYTES = 512
 
 
 def enter(folder: str) -> str:
@@ -106,7 +108,7 @@ def blame(path: str) -> None:
 
 
 def settled(folder: str) -> None:
-    """The firmware that is running has run for a while: what it failed before is forgotten."""
+    """The firmware that is running has measured for a while: what it failed before is forgotten."""
     name = running(folder)
     if name and _fails(folder, name):
         os.remove(place(folder, name) + _FAILS)
@@ -142,6 +144,22 @@ def emptying(folder: str, name: str) -> "Iterator[None]":
     for path in (_mark(folder, name), inside + _FAILS, inside):
         for _ in _removing(path):
             yield
+
+
+def held(folder: str, name: str) -> int:
+    """About how many bytes of flash `emptying` a slot gives back, as littlefs stores files."""
+    return _size(place(folder, name))
+
+
+def _size(path: str) -> int:
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return 0  # it is not there
+    if facts[0] & _DIRECTORY:
+        inside = [_size(path + "/" + name) for name in os.listdir(path)]
+        return 2 * _FLASH_BLOCK + sum(inside)
+    return -(-facts[6] // _FLASH_BLOCK) * _FLASH_BLOCK + _NAME_BYTES
 
 
 def stage(folder: str, name: str) -> None:

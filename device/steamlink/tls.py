@@ -8,8 +8,8 @@ from .constant import const
 _BEGIN = const("-----BEGIN CERTIFICATE-----")
 _END = const("-----END CERTIFICATE-----")
 _LAST_ERRNO = const(-255)  # below that, MicroPython's OSErrors carry numbers of mbedTLS
-_CLOSED = const(-0x7280)  # MBEDTLS_ERR_SSL_CONN_EOF
-_NO_MEMORY = const(-0x7F00)  # MBEDTLS_ERR_SSL_ALLOC_FAILED
+# MBEDTLS_ERR_SSL_CONN_EOF, then ALLOC_FAILED of SSL, X509 and PK.
+_PASSING = (-0x7280, -0x7F00, -0x2880, -0x3F80)
 
 
 def context(ca: "bytes | None" = None):
@@ -61,7 +61,7 @@ def is_fault(error: BaseException) -> bool:
     if hasattr(ssl, "SSLError"):
         return isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError)
     code = error.args[0] if isinstance(error, OSError) and error.args else 0
-    return isinstance(code, int) and code < _LAST_ERRNO and code not in (_CLOSED, _NO_MEMORY)
+    return isinstance(code, int) and code < _LAST_ERRNO and code not in _PASSING
 
 
 def _certificates(ca: bytes) -> list[bytes]:

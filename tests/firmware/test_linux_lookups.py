@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 
 import pytest
 
@@ -9,6 +10,30 @@ from device.steamlink.hal.linux_lookups import lookup
 
 IPV6 = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("2001:db8::1", 0, 0, 0))
 IPV4 = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"192.0.2.{host}", 0)) for host in range(1, 4)]
+
+
+def test_lookup_of_a_silent_name_server_holds_one_thread(monkeypatch):
+    """However many ask and give up; the answer, once it comes, is everybody's."""
+    asked, answered = [], threading.Event()
+
+    def silent(name, *_, **__):
+        asked.append(name)
+        answered.wait(10)
+        return IPV4[:1]
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+
+    async def attempts() -> str:
+        for _ in range(5):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(lookup("broker.plant.example"), 0.01)
+        waiting = asyncio.create_task(lookup("broker.plant.example"))
+        await asyncio.sleep(0)
+        answered.set()
+        return await waiting
+
+    assert asyncio.run(attempts()) == "192.0.2.1"
+    assert asked == ["broker.plant.example"]
 
 
 @pytest.mark.parametrize(

@@ -31,11 +31,13 @@ _MULTICAST = ("224.0.0.251", const(5353))
 async def address(name: str, server: str, up_ms, timeout_ms: int = 5000) -> str:
     """The IPv4 address of `name`, as text; `server` is "address" or "address:port".
 
-    An address is its own; a name ending in .local is asked of all neighbours. With no server
-    known the name is given back. OSError says why there is none.
+    An address is its own; a name ending in .local is asked of all neighbours, without a server.
+    OSError says why there is none.
     """
-    if not server or is_address(name):
+    if is_address(name):
         return name
+    if not server and not name.endswith(".local"):
+        raise OSError("{}: no name server is known".format(name))
     number = os.urandom(2)
     question = _question(name)
     query = number + struct.pack(">HHHHH", _RECURSION, 1, 0, 0, 0) + question

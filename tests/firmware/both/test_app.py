@@ -81,6 +81,12 @@ class TestApp(unittest.TestCase):
         self.assertEqual(self.offer(device), [True])
         self.assertFalse(device.link.paused)
 
+    def test_app_without_a_wifi_to_join_opens_the_portal_at_once(self):
+        """However it was started: a configuration that leaves Wi-Fi to whoever stands there."""
+        config = dict(CONFIG)
+        del config["wifi"]
+        self.assertEqual(self.offer(self.started(config, cause="soft")), [True])
+
     def test_app_portal_stays_closed_without_somebody_at_the_board(self):
         """After a watchdog, or once it was online, nobody near can open it by jamming the Wi-Fi."""
         self.assertEqual(self.offer(self.started(cause="watchdog")), [])
@@ -272,6 +278,22 @@ class TestApp(unittest.TestCase):
         device._prove(device.clock.up_ms())
 
         self.assertEqual(restarts, [])
+
+    def test_app_in_safe_mode_does_not_forget_the_failed_starts_of_its_slot(self):
+        """What is damaged may be what it measures with, which safe mode does without."""
+        folders.make(self.folder + "/a")
+        slots.stage(self.folder, "a")
+        sys.path.insert(0, slots.choose(self.folder))
+        for _ in range(5):
+            self.started(cause="watchdog")
+            slots.blame(self.folder + "/a")
+        device = self.started(cause="watchdog")
+        self.board.watchdog = None
+        self.board.advance(60001)
+        device._prove(device.clock.up_ms())
+
+        self.assertTrue(device.safe)
+        self.assertTrue(folders.exists(self.folder + "/a.fails"))
 
     def test_app_that_settled_forgets_the_failed_starts_of_its_slot(self):
         """A minute of work."""

@@ -7,7 +7,7 @@ import unittest
 from device.steamlink.hal.micro_lookups import address, is_address
 from tests.firmware import name_server
 from tests.firmware.name_server import NameServer, answer
-from tests.firmware.scripted_broker import real_ms, run
+from tests.firmware.scripted_broker import failure_of, real_ms, run
 
 PLACE = bytes([192, 0, 2, 44])
 
@@ -43,9 +43,14 @@ class TestLookups(unittest.TestCase):
         self.assertEqual(self.ask(lambda query: answer(query, *records)), "192.0.2.44")
 
     def test_lookup_address_is_not_asked_for(self):
-        """It is its own; and with no server known the name is left to the system."""
-        for name, server in (("10.0.0.5", "127.0.0.1:9"), ("broker.example", "")):
-            self.assertEqual(run(address(name, server, real_ms)), name)
+        """It is its own, with a server or without."""
+        for server in ("127.0.0.1:9", ""):
+            self.assertEqual(run(address("10.0.0.5", server, real_ms)), "10.0.0.5")
+
+    def test_lookup_name_without_a_server_is_an_oserror(self):
+        """As while Wi-Fi is away: the interpreter's own way would hold up everything."""
+        fault = run(failure_of(address("broker.example", "", real_ms)))
+        self.assertIn("no name server", str(fault))
 
     def test_lookup_name_like_an_address_is_none(self):
         """Four numbers below 256, nothing else."""

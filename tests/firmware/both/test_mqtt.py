@@ -606,6 +606,23 @@ class TestReceiving(unittest.TestCase):
 
         against(good, test, max_packet=2000000)
 
+    def test_message_without_memory_for_its_payload_is_refused_and_acknowledged(self):
+        """A broker that keeps the session would send it after each connection, for ever."""
+
+        async def test(one, broker):
+            def starved(_view):
+                raise MemoryError
+
+            mqtt.memoryview = starved
+            try:
+                await broker.sessions[0].send(message("cmd", b"x", 5))
+                await eventually(lambda: broker.sessions[0].of_kind(PUBACK))
+            finally:
+                del mqtt.memoryview
+            self.assertEqual((one.oversize, one.messages), (1, []))
+
+        against(good, test)
+
     def test_message_whose_memory_ends_in_the_middle_ends_the_connection(self):
         """What has been read cannot be read past: a PUBACK in its text must not count."""
         data = message("cmd", b"\x40\x02\x00\x01" * 400, 5)

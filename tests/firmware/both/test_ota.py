@@ -18,7 +18,8 @@ class Feed:
     def split(self, url):
         return url
 
-    async def fetch(self, url, sink, *, most_bytes, lookup, tls):
+    async def fetch(self, url, sink, *, most_bytes, begin, lookup, tls):
+        await begin(len(self._content))
         for at in range(0, len(self._content), 700):
             sink(self._content[at : at + 700])
         return len(self._content)
@@ -106,6 +107,32 @@ class TestOta(unittest.TestCase):
         self.assertEqual(self.boot(), "a")
         self.assertIn("VERSION = '3'", folders.read(self.folder + "/a/steamlink/app.py"))
 
+    def test_ota_update_that_never_comes_leaves_the_way_back(self):
+        """No answer, no such file, another length, no room: the firmware before stays in its slot."""
+        self.update()
+        self.boot()
+        slots.confirm(self.folder)
+        self.content = updates.update("3")
+        self.update()
+        self.boot()
+        slots.confirm(self.folder)
+        before = folders.read(self.folder + "/a/steamlink/app.py")
+
+        for words, answer, changes in (
+            ("404", b"HTTP/1.0 404 Not Found\r\n\r\n", {}),
+            ("bytes; ", web.ok(self.content[:512]), {}),
+            ("nothing came|ended within", b"", {}),
+            ("are needed", None, {"keep": 1 << 40}),
+        ):
+            fault = None
+            try:
+                self.update(answer, **changes)
+            except (OSError, ValueError) as error:
+                fault = str(error)
+            self.assertTrue(any(word in fault for word in words.split("|")), fault)
+            self.assertEqual(folders.read(self.folder + "/a/steamlink/app.py"), before)
+            self.assertTrue(folders.exists(self.folder + "/a.ok"))
+
     def test_ota_second_update_goes_into_the_other_slot(self):
         """What runs is never written over; the one before is the way back."""
         self.update()
@@ -151,7 +178,7 @@ class TestOta(unittest.TestCase):
         """Less, with and without a length; more, and never-ending."""
         whole = self.content
         self.assert_refused(OSError, "ended after", web.ok(whole[:3000], len(whole)))
-        self.assert_refused(ValueError, "bytes came", web.ok(whole[:3072]))
+        self.assert_refused(ValueError, "the server has 3072 bytes", web.ok(whole[:3072]))
         self.assert_refused(ValueError, "bytes came", web.ok(whole[:3072], ""))
         self.assert_refused(ValueError, "at most", web.ok(whole + bytes(512)))
         self.assert_refused(ValueError, "more than", web.ok(whole + bytes(512), ""))

@@ -136,6 +136,23 @@ class TestPortal(unittest.TestCase):
         self.assertEqual(self.config.values["portal_password"], "k7m2p9xwqrst")
         self.assertFalse("k7m2" in page)
 
+    def test_portal_form_of_another_page_is_refused(self):
+        """Whoever reaches it by ssh has other pages open in the same browser."""
+        theirs = post(GOOD).replace(b"Host: x", b"Host: x\r\nOrigin: https://evil.example")
+        ours = post(GOOD).replace(b"Host: x", b"Host: x\r\nOrigin: http://x")
+        (answer,), saved = self.ask(theirs)
+        self.assertTrue(answer.startswith("HTTP/1.1 403 ") and not saved)
+        self.assertTrue(self.ask(ours)[1])
+
+    def test_portal_without_a_radio_asks_for_no_wifi(self):
+        """A Raspberry Pi has its network from its system."""
+        self.board.has_wifi = False
+        (page, answer), saved = self.ask(get(), post(changed(ssid="", wifi_password="")))
+
+        self.assertFalse('name="ssid"' in page)
+        self.assertTrue(saved)
+        self.assertIn("se conecta a <strong>", answer)
+
     def test_portal_takes_its_network_off_the_air_when_it_ends(self):
         """However it ends: saved, ended, or without a port."""
         seen = []

@@ -66,7 +66,8 @@ class Device:
     def update(self, archive):
         """Take an update while messages go on coming, and start with it."""
 
-        async def fetch(url, take, *, most_bytes, lookup, tls):
+        async def fetch(url, take, *, most_bytes, begin, lookup, tls):
+            await begin(most_bytes)
             for at in range(0, len(archive), 1024):
                 take(archive[at : at + 1024])
                 if at % 8192 == 0:
