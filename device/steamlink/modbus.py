@@ -27,6 +27,7 @@ _LEAST_TCP = const(3)
 _MOST_TCP = const(254)
 _MOST_STALE = const(4)
 _MOST_RTU = const(256)
+_NOISY_WAITS = const(2)
 # More would leave a sensor's turn no room for the question that comes after.
 _MOST_QUIET_MS = const(500)
 # Between two frames: 3.5 characters of 11 bits, but never less than 1.75 ms (V1.02, 2.5.1.1).
@@ -158,21 +159,29 @@ class Rtu(Master):
     """Frames of a serial line: unit, function, data, CRC16.
 
     An answer does not name its question, so a late one would pass for the next one's: while one
-    may be owed nothing is asked again, and after any fault the line must first have been silent
-    for as long as a unit may take, or half a second.
+    may be owed nothing is asked again, and the line must first have been silent for as long as a
+    unit may take, or half a second. On one that noise keeps from falling silent twice as long must
+    have passed instead; one that is full of bytes is not asked at all.
     """
 
     def __init__(self, bus, timeout_ms=300, retries=1):
         super().__init__(bus, timeout_ms, retries)
         baud = getattr(bus, "baud", _BAUD)
         self._pause_ms = max(_PAUSE_BITS_MS // baud + 1, _LEAST_PAUSE_MS)
+        self._listened = 0
 
     async def _mend(self, unit):
+        if not self._owed:
+            await sleep_ms(self._pause_ms)
+            return
         self.bus.discard()
         quiet_ms = min(self.timeout_ms, _MOST_QUIET_MS)
         try:
             for _ in range(_MOST_STALE):
-                if not await self.bus.read(_MOST_RTU, quiet_ms):
+                heard = len(await self.bus.read(_MOST_RTU, quiet_ms))
+                # What was filled did not last its time. Counted over turns: each may be cut off.
+                self._listened += heard < _MOST_RTU
+                if not heard or self._listened >= _NOISY_WAITS:
                     return
         except OSError:
             return  # it is closed: nothing comes any more, and the next write opens it
@@ -182,8 +191,10 @@ class Rtu(Master):
         frame = bytes((unit,)) + request
         crc = crc16(frame)
         self.bus.discard()
-        await self.bus.write(frame + bytes((crc & 255, crc >> 8)))
+        # Before it is sent: who is stopped meanwhile may have sent all of it.
         self._owed = True
+        self._listened = 0
+        await self.bus.write(frame + bytes((crc & 255, crc >> 8)))
         head = await self._take(3, "", unit)
         left, where = size + 2, "in its data"
         if head[1] == request[0] | _EXCEPTION:
@@ -192,8 +203,13 @@ class Rtu(Master):
         # next answer read as the end of this one.
         elif head[1] != request[0] or head[2] != size:
             raise _lost(unit, "answer to another question ({})".format(_hex(head)))
+        try:
+            whole = head + await self._take(left, where, unit)
+        except SensorError:
+            # It broke off, and the line has been silent since.
+            self._owed = head[0] != unit
+            raise
         self._owed = head[0] != unit
-        whole = head + await self._take(left, where, unit)
         if crc16(whole[:-2]) != whole[-2] | whole[-1] << 8:
             raise _lost(unit, "CRC is wrong")
         if head[0] != unit:

@@ -94,21 +94,34 @@ class Line:
 
 
 class LateLine:
-    """A line in virtual time whose unit answers everything it heard, `delay_ms` after it got to it."""
+    """A line in virtual time whose unit answers everything it heard, `delay_ms` after it got to it.
 
-    def __init__(self, slave, delay_ms):
+    With `noise_ms` a stray byte comes that often.
+    """
+
+    def __init__(self, slave, delay_ms, noise_ms=0):
         self.slave = slave
         self.delay_ms = delay_ms
+        self.noise_ms = noise_ms
         self.now_ms = 0
         self._free_ms = 0
+        self._noisy_ms = 0
         self._answers = []  # [when, bytes]
 
     async def write(self, data):
         self._free_ms = max(self.now_ms, self._free_ms) + self.delay_ms
         self._answers.append([self._free_ms, self.slave.answer(data)])
 
+    def _rustle(self, until_ms):
+        while self.noise_ms and self._noisy_ms + self.noise_ms <= until_ms:
+            self._noisy_ms += self.noise_ms
+            self._answers.append([self._noisy_ms, b"\x00"])
+        if self.noise_ms:
+            self._answers.sort(key=lambda answer: answer[0])
+
     async def read(self, most, timeout_ms):
         until_ms = self.now_ms + timeout_ms
+        self._rustle(until_ms)
         taken = b""
         while self._answers and self._answers[0][0] <= until_ms and len(taken) < most:
             at_ms, answer = self._answers[0]
@@ -123,12 +136,16 @@ class LateLine:
         return taken
 
     def discard(self):
+        self._rustle(self.now_ms)
         while self._answers and self._answers[0][0] <= self.now_ms:
             self._answers.pop(0)
 
 
 class Stream:
-    """A bus on a socket, connected when it is first used, and again after `close`."""
+    """A bus on a socket, connected when it is first used, and again after `close`.
+
+    As those of the boards do, `read` gives fewer bytes than `most` only when its time is over.
+    """
 
     def __init__(self, port):
         self.port = port
@@ -144,10 +161,19 @@ class Stream:
         await self._writer.drain()
 
     async def read(self, most, timeout_ms):
-        try:
-            return await asyncio.wait_for(self._reader.read(most), timeout_ms / 1000)
+        taken = bytearray()
+        try:  # noqa: SIM105 - MicroPython has no contextlib
+            await asyncio.wait_for(self._gather(taken, most), timeout_ms / 1000)
         except asyncio.TimeoutError:  # noqa: UP041 - on MicroPython they differ
-            return b""
+            pass
+        return bytes(taken)
+
+    async def _gather(self, taken, most):
+        while len(taken) < most:
+            piece = await self._reader.read(most - len(taken))
+            if not piece:
+                return
+            taken.extend(piece)
 
     def discard(self):
         """Serial lines only; frames of TCP carry their number."""

@@ -6,6 +6,7 @@ from .fields import choice, whole
 from .micro import Micro
 from .micro_wires import input_pin
 
+_NO_PULL = (34, 35, 36, 37, 38, 39)  # input only (ESP32 Series Datasheet, pin list)
 _UNITS = 4  # the ESP32 has eight; the S2, S3 and C6 have four
 # 1023 cycles of 80 MHz, what PCNT can filter: ports/esp32/modules/machine.py
 _MOST_FILTER_US = 12
@@ -18,6 +19,15 @@ class Board(Micro):
     WATCHDOG_MS = 60000
     AP_SECURITY = 3  # network.AUTH_WPA2_PSK
     _units = 0
+
+    def bus(self, cfg) -> object:
+        """A bus by its configuration; ValueError for a pull that its pin does not have."""
+        if cfg.get("pull") not in (None, "none") and cfg.get("pin") in _NO_PULL:
+            raise ValueError(
+                "{}: pull {!r}; GPIO34 to 39 have none: put a resistor outside the board and leave "
+                "pull out, or take another pin".format(cfg.get("kind"), cfg["pull"])
+            )
+        return super().bus(cfg)
 
     def pulse(self, cfg) -> object:
         """The next free PCNT unit."""

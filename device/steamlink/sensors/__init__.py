@@ -48,6 +48,12 @@ class Sensor:
         cfg = self.cfg
         return [(cfg["metric"], cfg["unit"], cfg["decimals"], cfg["low"], cfg["high"])]
 
+    def join(self):
+        """Take part in what sensors of one bus share, once nothing is wrong with it.
+
+        ValueError where those before it have it otherwise; nothing to do for most.
+        """
+
     async def begin(self):
         """Start a reading; nothing to do for most."""
 

@@ -44,8 +44,8 @@ class Unusable(Sensor):
         raise SensorError(contract.CONFIGURATION_ERROR, self._text)
 
 
-def make(cfg, buses):
-    """See sensors.make."""
+def make(cfg, buses, taken=()):
+    """See sensors.make; `taken` are the metrics of the sensors before it."""
     if not isinstance(cfg, dict):
         raise ValueError("{!r} is no sensor: an object with a kind".format(cfg))  # noqa: TRY004 - one error type
     kind = cfg.get("kind")
@@ -69,9 +69,12 @@ def make(cfg, buses):
     _check(complete)
     driver = module.Driver(bus, complete)
     driver.chains = []
-    for metric in driver.metrics():
+    metrics = driver.metrics()
+    for metric in metrics:
         _check_metric(*metric)
         driver.chains.append(_chain(complete, metric))
+    _check_names([metric[0] for metric in metrics], taken)
+    driver.join()
     return driver
 
 
@@ -87,9 +90,8 @@ def make_all(values, board):
     for number, cfg in enumerate(values.get("sensors") or ()):
         where = "sensors[{}]".format(number)
         try:
-            driver = make(_wired(_framed(cfg, described), described), buses)
+            driver = make(_wired(_framed(cfg, described), described), buses, taken)
             names = [metric[0] for metric in driver.metrics()]
-            _check_names(names, taken)
         except Exception as fault:  # noqa: BLE001 - whatever is wrong with it, the others live
             faults.append("{}: {}".format(where, fault))
             name = cfg.get("metric") if isinstance(cfg, dict) else None
@@ -116,19 +118,26 @@ def _module(kind):
         raise ValueError("kind {!r}: there is no driver sensors/{}.py".format(kind, kind)) from None
 
 
-def numeric(what, value, least=None, *, whole=False):
-    """`value`, if it is a finite number from `least` on; else ValueError, which says of `what`."""
+def numeric(what, value, least=None, most=None, *, whole=False):
+    """`value`, if it is a finite number from `least` to `most`; else ValueError, which says of `what`."""
     good = isinstance(value, int) or (
         not whole and isinstance(value, float) and -_INFINITY < value < _INFINITY
     )
     # A bool is an int in CPython but not in MicroPython.
-    if not good or value is True or value is False or (least is not None and value < least):
+    if (
+        not good
+        or value is True
+        or value is False
+        or (least is not None and value < least)
+        or (most is not None and value > most)
+    ):
         raise ValueError(
-            "{} {!r}: a {}number{}".format(
+            "{} {!r}: a {}number{}{}".format(
                 what,
                 value,
                 "whole " if whole else "",
                 "" if least is None else " from {}".format(least),
+                "" if most is None else " to {}".format(most),
             )
         )
     return value
@@ -154,8 +163,7 @@ def _check_chain(where, cfg):
 def _check_metric(name, unit, decimals, low, high):
     if not isinstance(unit, str):
         raise ValueError("{}: unit {!r}: text".format(name, unit))  # noqa: TRY004 - one error type
-    if numeric("{}: decimals".format(name), decimals, 0, whole=True) > _MOST_DECIMALS:
-        raise ValueError("{}: decimals {}: at most {}".format(name, decimals, _MOST_DECIMALS))
+    numeric("{}: decimals".format(name), decimals, 0, _MOST_DECIMALS, whole=True)
     for key, end in (("low", low), ("high", high)):
         if end is not None:
             numeric("{}: {}".format(name, key), end)

@@ -48,6 +48,8 @@ def load(name, metrics):
     `metrics` renames points or leaves them out. ValueError says what is wrong with the map.
     """
     plan = _plan(name)
+    if not isinstance(metrics, dict):
+        raise ValueError("metrics {!r}: an object by metric of the map".format(metrics))  # noqa: TRY004 - one error type
     points = []
     for described in plan["points"]:
         metric = described.get("metric")

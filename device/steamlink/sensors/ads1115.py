@@ -30,7 +30,10 @@ DEFAULTS = {
 }
 
 _RANGES = const((6144, 4096, 2048, 1024, 512, 256))
-_CHANNELS = const((0, 1, 2, 3))
+_MOST_CHANNEL = const(3)
+# By what its ADDR pin is tied to.
+_FIRST_ADDRESS = const(0x48)
+_LAST_ADDRESS = const(0x4B)
 _CONVERSION = const(0)
 _CONFIG = const(1)
 _START = const(0x8000)
@@ -64,17 +67,8 @@ class Driver(Sensor):
 
     def __init__(self, bus, cfg):
         super().__init__(bus, cfg)
-        if cfg["channel"] not in _CHANNELS or cfg["range_mv"] not in _RANGES:
-            raise ValueError("channel is 0 to 3; range_mv is 6144, 4096, 2048, 1024, 512 or 256")
-        if not cfg["shunt_ohm"] > 0 or cfg["shunt_ohm"] * _MOST > cfg["range_mv"]:
-            raise ValueError(
-                "shunt_ohm {}: 21.5 mA over it must be within range_mv {}".format(
-                    cfg["shunt_ohm"], cfg["range_mv"]
-                )
-            )
+        _check(cfg)
         zero, full = cfg["scale"]
-        if zero == full:
-            raise ValueError("scale: the values at 4 mA and at 20 mA differ")
         # A scale may fall; the range of a metric never does.
         cfg["low"] = min(zero, full) if cfg["low"] is None else cfg["low"]
         cfg["high"] = max(zero, full) if cfg["high"] is None else cfg["high"]
@@ -137,6 +131,27 @@ class Driver(Sensor):
             part = math.sqrt(part) if part >= self.cfg["cut_off"] else 0
         zero, full = self.cfg["scale"]
         return zero + (full - zero) * part
+
+
+def _check(cfg):
+    from ._making import numeric
+
+    numeric("address", cfg["address"], _FIRST_ADDRESS, _LAST_ADDRESS, whole=True)
+    numeric("channel", cfg["channel"], 0, _MOST_CHANNEL, whole=True)
+    numeric("cut_off", cfg["cut_off"], 0, 1)
+    numeric("persist_ms", cfg["persist_ms"], 0, whole=True)
+    range_mv, scale = cfg["range_mv"], cfg["scale"]
+    if range_mv not in _RANGES or cfg["root"] not in (True, False):
+        raise ValueError("range_mv is 6144, 4096, 2048, 1024, 512 or 256; root is true or false")
+    shunt_ohm = numeric("shunt_ohm", cfg["shunt_ohm"], 0)
+    if not 0 < shunt_ohm * _MOST <= range_mv:
+        raise ValueError(
+            "shunt_ohm {}: 21.5 mA over it must be within range_mv {}".format(shunt_ohm, range_mv)
+        )
+    if not isinstance(scale, (list, tuple)) or len(scale) != 2:  # noqa: PLR2004 - both ends
+        raise ValueError("scale {!r}: [value at 4 mA, value at 20 mA]".format(scale))
+    if numeric("scale", scale[0]) == numeric("scale", scale[1]):
+        raise ValueError("scale: the values at 4 mA and at 20 mA differ")
 
 
 def _fault(current):

@@ -13,7 +13,8 @@ from . import Sensor, SensorError
 
 KIND = "ds18b20"
 BUS = "onewire"
-# rom: 16 hex digits as printed by `scan`; empty where it is the only one of its bus.
+# rom: 16 hex digits; empty where it is the only one of its bus, and else the fault lists them.
+# convert_ms: how long a conversion takes; those of one bus wait for the longest.
 DEFAULTS = {
     "rom": "",
     "unit": "°C",
@@ -30,6 +31,10 @@ _POWER_UP_MARK = const(0x0C)
 _NEAR_POWER_UP = const(80)
 # Byte 4, the configuration: bits 5 and 6 are the resolution, the rest reads as ones below.
 _UNDEFINED = const((7, 3, 1, 0))
+_MOST_LISTED = const(8)
+# From 9 bits (table 2) to more than any takes, for all of the bus wait.
+_LEAST_CONVERT_MS = const(94)
+_MOST_CONVERT_MS = const(5000)
 _CONVERSIONS = []
 
 
@@ -48,9 +53,12 @@ class Driver(Sensor):
 
     def __init__(self, bus, cfg):
         super().__init__(bus, cfg)
+        from ._making import numeric
+
+        numeric("convert_ms", cfg["convert_ms"], _LEAST_CONVERT_MS, _MOST_CONVERT_MS, whole=True)
         try:
             rom = binascii.unhexlify(cfg["rom"].replace("-", ""))
-        except ValueError:
+        except (AttributeError, ValueError):
             rom = b"?"
         if rom and (len(rom) != 8 or rom[0] != _FAMILY or crc8(rom)):  # noqa: PLR2004 - bytes of a rom
             raise ValueError(
@@ -58,13 +66,18 @@ class Driver(Sensor):
             )
         self._rom = rom or None
         self._last = None
-        self._conversion = _conversion(bus)
+        self._conversion = None
+
+    def join(self):
+        """Share the conversion of the bus."""
+        self._conversion = _conversion(self.bus)
+        self._conversion.ms = max(self._conversion.ms, self.cfg["convert_ms"])
 
     async def begin(self):
         """Start a conversion, or wait for the one that is running."""
         if self._rom is None:
             self._rom = self._only()
-        await self._conversion.run(self.bus, self.cfg["convert_ms"])
+        await self._conversion.run(self.bus)
 
     async def read(self, out):
         """Put the temperature in degrees Celsius; a broken scratchpad is asked for once more."""
@@ -85,8 +98,12 @@ class Driver(Sensor):
         if not roms:
             raise SensorError(contract.NOT_CONNECTED, "no DS18B20 on the 1-Wire bus")
         if len(roms) > 1:
+            found = [binascii.hexlify(rom).decode() for rom in roms[:_MOST_LISTED]]
             raise SensorError(
-                contract.CONFIGURATION_ERROR, "several DS18B20 on the bus: name one by its rom"
+                contract.CONFIGURATION_ERROR,
+                "{} DS18B20 on the bus: name one by its rom: {}".format(
+                    len(roms), ", ".join(found)
+                ),
             )
         return bytes(roms[0])
 
@@ -120,14 +137,15 @@ class _Conversion:
     """
 
     def __init__(self):
+        self.ms = 0
         self._task = None
         self._done = None
         self._fault = None
 
-    async def run(self, bus, ms):
+    async def run(self, bus):
         if self._done is None:
             self._done = asyncio.Event()
-            self._task = asyncio.create_task(self._convert(bus, ms, self._done))
+            self._task = asyncio.create_task(self._convert(bus, self.ms, self._done))
         await self._done.wait()
         if self._fault is not None:
             raise OSError(self._fault)

@@ -45,7 +45,7 @@ class Driver(Sensor):
         super().__init__(bus, cfg)
         if cfg["type"] not in tuple(_TYPES):
             raise ValueError("type {!r}: one of {}".format(cfg["type"], ", ".join(_TYPES)))
-        if cfg["mains_hz"] not in _CONVERT_MS or cfg["average"] not in _AVERAGES:
+        if cfg["mains_hz"] not in tuple(_CONVERT_MS) or cfg["average"] not in _AVERAGES:
             raise ValueError("mains_hz is 50 or 60, average 1, 2, 4, 8 or 16")
         once_ms, more_ms = _CONVERT_MS[cfg["mains_hz"]]
         cfg["lead_ms"] = cfg["lead_ms"] or once_ms + more_ms * (cfg["average"] - 1)

@@ -45,6 +45,7 @@ _CYCLE_MS = const(2)
 _FULL_SCALE = const(32768)
 _STEPS = const(4)
 _WIRES = const((2, 3, 4))
+_MAINS_HZ = const((50, 60))
 
 _FAULTS = (
     (0x04, contract.SENSOR_FAILURE, "voltage on the inputs beyond its limits"),
@@ -78,8 +79,14 @@ class Driver(Sensor):
 
     def __init__(self, bus, cfg):
         super().__init__(bus, cfg)
-        if cfg["wires"] not in _WIRES or not cfg["r0"] > 0 or not cfg["reference"] > cfg["r0"]:
-            raise ValueError("wires is 2, 3 or 4; r0 above 0; reference above r0")
+        from ._making import numeric
+
+        if cfg["wires"] not in _WIRES or cfg["mains_hz"] not in _MAINS_HZ:
+            raise ValueError("wires is 2, 3 or 4; mains_hz is 50 or 60")
+        r0 = numeric("r0", cfg["r0"], 0)
+        if not 0 < r0 < numeric("reference", cfg["reference"]):
+            raise ValueError("r0 is above 0, reference above r0")
+        numeric("lead_ohm", cfg["lead_ohm"], 0, r0)
         self._base = (_THREE_WIRES if cfg["wires"] == 3 else 0) | (  # noqa: PLR2004 - wires
             _FIFTY if cfg["mains_hz"] == 50 else 0  # noqa: PLR2004 - Hz
         )

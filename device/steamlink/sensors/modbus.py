@@ -26,6 +26,9 @@ DEFAULTS = {
     "timeout_ms": 1500,
 }
 
+_MOST_UNIT = const(255)
+_MOST_ANSWER_MS = const(60000)
+_MOST_RETRIES = const(10)
 _GONE_AFTER = const(3)
 _ASK_GONE_EACH = const(10)
 
@@ -36,13 +39,23 @@ class Driver(Sensor):
     def __init__(self, bus, cfg):
         super().__init__(bus, cfg)
         from . import _register_map
+        from ._making import numeric
 
+        # On a serial line 0 is for all units, and none answers (V1.02, 2.2).
+        numeric("unit", cfg["unit"], int(cfg["framing"] == "rtu"), _MOST_UNIT, whole=True)
+        numeric("answer_ms", cfg["answer_ms"], 1, _MOST_ANSWER_MS, whole=True)
+        numeric("retries", cfg["retries"], 0, _MOST_RETRIES, whole=True)
         try:
             self._points, self._polls = _register_map.load(cfg["map"], cfg["metrics"])
         finally:
             forget("sensors._register_map")
-        self._master = modbus.master(bus, cfg["framing"], cfg["answer_ms"], cfg["retries"])
+        self._master = None
         self._silent = 0
+
+    def join(self):
+        """Share the master of the bus; its settings are those of the first sensor."""
+        cfg = self.cfg
+        self._master = modbus.master(self.bus, cfg["framing"], cfg["answer_ms"], cfg["retries"])
 
     def metrics(self):
         """The points of the map, under the names they are published as."""

@@ -20,12 +20,14 @@ class Driver(Sensor):
 
     def __init__(self, bus, cfg):
         super().__init__(bus, cfg)
-        if cfg["per"] not in _PER_MS:
+        from ._making import numeric
+
+        if cfg["per"] not in tuple(_PER_MS):
             raise ValueError("per {!r}: s, min or h".format(cfg["per"]))
-        if not cfg["per_unit"] > 0 or cfg["high"] is None or not cfg["high"] > 0:
-            raise ValueError("per_unit and high are above 0; high is the most the meter can show")
-        if not cfg["window_ms"] > 0:
-            raise ValueError("window_ms is above 0")
+        high = numeric("high, the most the meter can show,", cfg["high"])
+        if not (numeric("per_unit", cfg["per_unit"]) > 0 and high > 0):
+            raise ValueError("per_unit and high are above 0")
+        numeric("window_ms", cfg["window_ms"], 1, whole=True)
         self._times = [0] * _MARKS
         self._counts = [0] * _MARKS
         self._next = 0

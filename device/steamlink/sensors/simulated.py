@@ -70,13 +70,17 @@ class Driver(Sensor):
 
     def __init__(self, bus, cfg):
         super().__init__(bus, cfg)
+        from ._making import numeric
+
         self._chosen = []
+        if not isinstance(cfg["metrics"], (list, tuple)):
+            raise ValueError("metrics {!r}: a list of names".format(cfg["metrics"]))  # noqa: TRY004
         for name in cfg["metrics"]:
-            found = described(name)
+            found = described(name) if isinstance(name, str) else None
             if found is None:
                 raise ValueError("metric {!r} is not simulated; {} are".format(name, names()))
             self._chosen.append(found)
-        self._seed = int(cfg["seed"])
+        self._seed = numeric("seed", cfg["seed"], whole=True)
 
     def metrics(self):
         """Those chosen, with the ranges of a boiler of 6 t/h at 8 bar."""

@@ -274,6 +274,90 @@ class TestModbus(unittest.TestCase):
 
         self.assertEqual(code, contract.COMMUNICATION_FAILURE)
         self.assertIn("silent", text)
+        self.assertEqual(len(asks.bus.slave.asked), 1)
+
+    def test_modbus_rtu_on_a_noisy_line_goes_on_asking_after_any_fault(self):
+        """A stray byte within each silence: once the answer came at once, else after two of them."""
+        for spoil, wait_ms in (
+            (lambda frame: frame[:-1] + b"\x00", 0),
+            (lambda frame: SILENT, 600),
+        ):
+            line = LateLine(slave(), 10, noise_ms=250)
+            asks = master(line, retries=0)
+            line.slave.script = [spoil]
+            fault_of(asks.read(1, "holding", 7, 2))
+            before_ms = line.now_ms
+            self.assertEqual(asyncio.run(asks.read(1, "holding", 8, 1)), [8 * 257])
+            self.assertEqual(line.now_ms - before_ms, wait_ms + 10)
+
+    def test_modbus_rtu_on_a_noisy_line_never_takes_a_late_answer_for_the_next(self):
+        """Up to three times as slow as it may be."""
+        for noise_ms in (37, 50, 90):
+            for delay_ms in range(10, 300, 10):
+                line = LateLine(slave(), delay_ms, noise_ms)
+                asks = master(line, timeout_ms=100)
+
+                async def read(address, asks=asks):
+                    try:
+                        return await asks.read(1, "holding", address, 1)
+                    except SensorError:
+                        return None
+
+                for address in (7, 200, 8, 8, 201, 7):
+                    got = asyncio.run(read(address))
+                    self.assertIn(got, (None, [address * 257 & 0xFFFF]), (noise_ms, delay_ms))
+
+    def test_modbus_rtu_on_a_noisy_line_cut_off_each_turn_asks_in_the_end(self):
+        """What was listened counts over turns, each too short for all of it."""
+
+        class Turn(LateLine):
+            left = 0
+
+            async def read(self, most, timeout_ms):
+                if self.left == 0:
+                    raise asyncio.CancelledError
+                self.left -= 1
+                return await super().read(most, timeout_ms)
+
+        line = Turn(slave(), 10, noise_ms=250)
+        asks = master(line, retries=0)
+        line.slave.script = [lambda frame: SILENT]
+        got = []
+
+        async def turn():
+            try:
+                return await asks.read(1, "holding", 7, 1)
+            except (SensorError, asyncio.CancelledError):
+                return None
+
+        for line.left in (3, 1, 3):
+            got.append(asyncio.run(turn()))
+
+        self.assertEqual(got, [None, None, [7 * 257]])
+
+    def test_modbus_rtu_question_that_was_cut_off_while_it_was_sent_is_owed(self):
+        """All of it may be out already: its answer must not pass for the next one's."""
+
+        class Slow(LateLine):
+            cut = True
+
+            async def write(self, data):
+                await super().write(data)
+                if self.cut:
+                    self.cut = False
+                    raise asyncio.CancelledError
+
+        line = Slow(slave(), 10)
+        asks = master(line)
+
+        async def cut_off():
+            try:  # noqa: SIM105 - MicroPython has no contextlib
+                await asks.read(1, "holding", 7, 1)
+            except asyncio.CancelledError:
+                pass
+
+        asyncio.run(cut_off())
+        self.assertEqual(asyncio.run(asks.read(1, "holding", 8, 1)), [8 * 257])
 
     def test_modbus_rtu_bus_that_closed_is_written_to_again_after_a_fault(self):
         """A closed port cannot be read; only the next write opens it."""

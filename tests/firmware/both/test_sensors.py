@@ -166,6 +166,72 @@ class TestSensors(unittest.TestCase):
             self.assertIn(key, faults[0])
             self.assertEqual(made[0].metrics(), [("a", "", 1, None, None)])
 
+    def test_sensors_with_any_wrong_value_of_a_driver_are_refused_by_its_key(self):
+        """Whatever stands where a driver wants a number, a switch or a list; it says which."""
+        wrong = ("x", -1, None, True, 10**9, [], 2.5, float("inf"))
+        for kind, more, keys in (
+            ("ads1115", {}, ("address", "channel", "shunt_ohm", "range_mv", "scale", "cut_off")),
+            ("ds18b20", {}, ("rom", "convert_ms")),
+            ("max31856", {}, ("type", "mains_hz", "average")),
+            ("max31865", {}, ("wires", "mains_hz", "lead_ohm")),
+            ("modbus", {"map": {"v": 1, "points": [{"metric": "a", "address": 0}]}}, ("unit",)),
+        ):
+            for key in keys:
+                for value in wrong:
+                    if (key, value) in (("shunt_ohm", 2.5), ("lead_ohm", 2.5), ("average", True)):
+                        continue
+                    cfg = {"kind": kind, "bus": "bus", "metric": "a"}
+                    cfg.update(more)
+                    cfg[key] = value
+                    _, faults = make(cfg, bus={"kind": "any"})
+                    self.assertEqual(len(faults), 1, (kind, key, value))
+                    self.assertIn(key, faults[0])
+
+    def test_sensors_with_number_of_a_driver_that_is_none_are_refused(self):
+        """Those that have no upper end."""
+        for kind, key, least in (
+            ("ads1115", "persist_ms", 0),
+            ("max31865", "r0", 1),
+            ("max31865", "reference", 101),
+            ("modbus", "answer_ms", 1),
+            ("modbus", "retries", 0),
+            ("pulse", "per_unit", 1),
+            ("pulse", "high", 1),
+            ("pulse", "window_ms", 1),
+        ):
+            for value in ("x", least - 1 if least != 101 else 100, None, True, [], float("inf")):
+                cfg = {"kind": kind, "bus": "bus", "metric": "a"}
+                if kind == "modbus":
+                    cfg["map"] = {"v": 1, "points": [{"metric": "a", "address": 0}]}
+                if kind == "pulse":
+                    cfg["high"] = 10
+                cfg[key] = value
+                _, faults = make(cfg, bus={"kind": "any"})
+                self.assertEqual(len(faults), 1, (kind, key, value))
+                self.assertIn(key, faults[0])
+
+    def test_sensors_refused_leave_a_modbus_bus_to_the_others(self):
+        """Whatever is wrong with the first: its answer_ms, its chain or its name."""
+        for wrong in (
+            {"answer_ms": "300"},
+            {"answer_ms": 900, "median": 4},
+            {"answer_ms": 900, "metrics": {"a": "Bad Name"}},
+        ):
+            line = {"kind": "uart"}
+            cfgs = [
+                {
+                    "kind": "modbus",
+                    "bus": "line",
+                    "map": {"v": 1, "points": [{"metric": name, "address": 1}]},
+                    "unit": unit,
+                }
+                for unit, name in enumerate(("a", "b", "c"), 1)
+            ]
+            cfgs[0].update(wrong)
+            made, faults = make(*cfgs, line=line)
+            self.assertEqual((len(made), len(faults)), (2, 1), faults)
+            self.assertTrue(faults[0].startswith("sensors[0]: "), faults)
+
     def test_sensors_with_wrong_special_of_a_metric_are_refused(self):
         """What a chain takes of one metric is checked as that of all."""
         for special in ({"gap_ms": "10"}, {"deadband": "1"}, {"rate": "1"}, 5, [5]):

@@ -4,7 +4,7 @@ import asyncio
 import unittest
 
 from device.steamlink import contract
-from device.steamlink.sensors import ds18b20
+from device.steamlink.sensors import SensorError, ds18b20
 from tests.firmware.wires import reading
 
 ROM = bytes((0x28, 0xFF, 0x4B, 0x46, 0x7F, 0x00, 0x01))
@@ -32,6 +32,7 @@ class Bus:
 
     async def convert(self, ms=750):
         self.conversions += 1
+        self.ms = ms
         if self.hold is not None:
             await self.hold.wait()
 
@@ -47,7 +48,9 @@ def driver(bus, **changes):
     cfg = dict(ds18b20.DEFAULTS)
     cfg.update({"metric": "t", "decimals": 1})
     cfg.update(changes)
-    return ds18b20.Driver(bus, cfg)
+    made = ds18b20.Driver(bus, cfg)
+    made.join()
+    return made
 
 
 class TestDs18b20(unittest.TestCase):
@@ -124,10 +127,29 @@ class TestDs18b20(unittest.TestCase):
         self.assertEqual(bus.asked, [SECOND])
 
     def test_ds18b20_without_rom_among_several_is_a_configuration_error(self):
-        """It does not guess."""
-        bus = Bus(pad(0x0191), roms=(ROM, SECOND))
+        """It does not guess, and lists up to eight as `rom` takes them."""
+        for roms, listed in (((ROM, SECOND), 2), ((ROM,) + (SECOND,) * 11, 8)):
+            bus = Bus(pad(0x0191), roms=roms)
+            try:
+                asyncio.run(driver(bus).begin())
+            except SensorError as fault:
+                code, text = fault.code, fault.text
+            self.assertEqual(code, contract.CONFIGURATION_ERROR)
+            self.assertIn("{} DS18B20".format(len(roms)), text)
+            found = text.split("rom: ")[1].split(", ")
+            self.assertEqual(len(found), listed)
+            for number, name in enumerate(found):
+                reading(driver(bus, rom=name))
+                self.assertEqual(bus.asked[-1], roms[number])
 
-        self.assertEqual(reading(driver(bus)), (None, contract.CONFIGURATION_ERROR))
+    def test_ds18b20_of_one_bus_wait_for_the_slowest(self):
+        """Whoever begins has all of them convert."""
+        bus = Bus(pad(0x0191))
+        first = driver(bus, convert_ms=100)
+        driver(bus, convert_ms=750)
+        reading(first)
+
+        self.assertEqual(bus.ms, 750)
 
     def test_ds18b20_replaced_by_another_is_found(self):
         """Without a rom, the next one on the wire is taken once the first is gone."""

@@ -24,7 +24,9 @@ def driver(slave, register_map, **changes):
     cfg = dict(DEFAULTS)
     cfg.update({"map": register_map, "framing": slave.framing})
     cfg.update(changes)
-    return Driver(Line(slave), cfg)
+    made = Driver(Line(slave), cfg)
+    made.join()
+    return made
 
 
 def decoded(point, *words, **changes):
@@ -181,6 +183,7 @@ class TestSensorsModbus(unittest.TestCase):
             cfg.update({"map": plan(*points), "answer_ms": 300})
             line = LateLine(slave, delay_ms)
             unit = Driver(line, cfg)
+            unit.join()
             for turn in range(20):
                 line.now_ms = max(line.now_ms, turn * 1000)
                 try:
@@ -345,6 +348,26 @@ class TestSensorsModbus(unittest.TestCase):
                 driver(Slave(), wrong)
         with self.assertRaises(ValueError):
             driver(Slave(), plan(point), metrics={"x": "y"})
+
+    def test_modbus_with_number_that_is_none_is_refused(self):
+        """Each is told by its key, before the unit is asked; on TCP unit 0 is the server itself."""
+        point = plan({"metric": "m", "address": 0})
+        for key, wrong in (
+            ("unit", (300, 0, -1, "1", None, True, 1.5, [])),
+            ("answer_ms", ("300", 0, -1, None, True, 1.5, 10**9, float("inf"))),
+            ("retries", ("1", -1, None, True, 0.5, 11)),
+            ("metrics", (None, [], "m")),
+        ):
+            for value in wrong:
+                changes = {}
+                changes[key] = value
+                try:
+                    driver(Slave(), point, **changes)
+                    text = ""
+                except ValueError as fault:
+                    text = str(fault)
+                self.assertTrue(text.startswith(key), (key, value, text))
+        driver(Slave("tcp"), point, unit=0)
 
     def test_modbus_maps_of_frozen_firmware_lie_in_lib(self):
         """Frozen code has a name without a folder, and JSON is not frozen with it."""

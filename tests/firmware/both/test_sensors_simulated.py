@@ -59,6 +59,20 @@ class TestSimulated(unittest.TestCase):
 
         self.assertNotEqual(readings(boiler, start), readings(boiler, start + 1000))
 
+    def test_simulated_with_wrong_seed_or_metrics_is_refused(self):
+        """A seed is a whole number, metrics a list of names."""
+        for changes in (
+            {"seed": None},
+            {"seed": "1"},
+            {"seed": float("inf")},
+            {"seed": []},
+            {"metrics": 5},
+            {"metrics": "oxygen"},
+            {"metrics": [5]},
+        ):
+            with self.assertRaises(ValueError):
+                driver(**changes)
+
     def test_simulated_with_unknown_metric_is_refused(self):
         """The fault names those that there are."""
         try:

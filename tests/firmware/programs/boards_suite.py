@@ -159,6 +159,17 @@ class TestWires(unittest.TestCase):
         machine.LEVELS[32] = 0
         self.assertEqual((plain.value(), turned.value()), (0, 1))
 
+    def test_pull_on_a_pin_without_one_is_refused_by_an_esp32(self):
+        """GPIO34 to 39 would float; with a resistor outside they are pins like others."""
+        for kind in ("pin", "pulse"):
+            for pin in (34, 39):
+                text = fault_of(self.board.bus, {"kind": kind, "pin": pin, "pull": "up"})
+                for word in ("pull", "GPIO34 to 39", "resistor"):
+                    self.assertIn(word, text)
+        for pull in (None, "none"):
+            self.board.bus({"kind": "pin", "pin": 34, "pull": pull})
+        board("pico_w", folder=".").bus({"kind": "pin", "pin": 34, "pull": "up"})
+
     def spi(self, cs, phase):
         return self.board.bus(
             {"kind": "spi", "id": 2, "sck": 18, "mosi": 23, "miso": 19, "cs": cs, "phase": phase}
