@@ -69,7 +69,7 @@ _TEXTS = {
         "f_device": "De 1 a 32: a-z, 0-9, - e _; começa com letra ou número",
         "f_tls": "Falta o certificado da planta ({}) na memória do dispositivo",
         "saved": "Salvo",
-        "saved_text": "O dispositivo reinicia e entra na rede {}. Você pode fechar esta página. "
+        "saved_text": "O aparelho reinicia e entra na rede {}. Você pode fechar esta página. "
         "Se ele não aparecer no painel em alguns minutos, confira rede, senha e endereço.",
     },
     "en": {
