@@ -73,7 +73,7 @@ class Commander:
         if ack is None:
             raise NoAnswer(
                 f"{self.device} did not answer within {wait_s:g} s: it is away, or its firmware "
-                "does not know commands; the dashboard shows when it was last heard"
+                "does not know commands; docs/guides/device.md says where to look"
             )
         if not ack.ok:
             why = visible(ack.err or "it did not say why")

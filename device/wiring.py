@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 HERE = Path(__file__).resolve().parent
 PICTURE = HERE.parent / "docs" / "guides" / "wiring.svg"
 
-_WIDTH, _HEIGHT = 1240, 1010
+_WIDTH, _HEIGHT = 1240, 1028
 _FIELD, _FIELD_WIDTH = 24, 230
 _MODULE, _MODULE_WIDTH = 372, 262
 _BOARD, _BOARD_WIDTH = 800, 416
@@ -57,8 +57,8 @@ _ROWS = (
         (("1-Wire", 486),),
     ),
     (
-        (534, 56, "Feedwater flow", "meter with pulses", "2 wires"),
-        ("Optocoupler", ("pull-up 10 kΩ, 10 nF",), True),
+        (530, 64, "Feedwater flow", "meter with pulses", "2 wires"),
+        ("Optocoupler", ("pull-up 10 kΩ", "10 nF (reed: 1 µF)"), True),
         (("Pulse", 562),),
     ),
     (
@@ -165,7 +165,14 @@ def draw() -> str:
             24,
             988,
             "Each module also has 3.3 V and ground of the board; 10 kΩ from each CS to 3.3 V keeps "
-            "both chips silent while the board starts. On a Pi, TX and RX are /dev/serial0.",
+            "both chips silent while the board starts.",
+            "small",
+        ),
+        _text(
+            24,
+            1006,
+            "SDA and SCL have 4.7 kΩ to 3.3 V each. A Pi needs none of these four; its TX and RX are "
+            "/dev/serial0.",
             "small",
         ),
         "</svg>",

@@ -27,8 +27,9 @@ _INTERRUPTS = 5
 _KEEPS_WITHIN_S = 4.0
 DOWNLOADS = {
     "esp32": (
-        "https://micropython.org/download/ESP32_GENERIC/, then: pip install esptool; "
-        "esptool --port {port} erase_flash; esptool --port {port} write_flash 0x1000 FILE.bin"
+        "https://micropython.org/download/ESP32_GENERIC/, then: .venv/bin/pip install esptool; "
+        ".venv/bin/esptool --port {port} erase-flash; "
+        ".venv/bin/esptool --port {port} write-flash 0x1000 FILE.bin"
     ),
     "pico_w": (
         "https://micropython.org/download/RPI_PICO_W/, then: hold BOOTSEL while plugging the board "

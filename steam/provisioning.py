@@ -15,6 +15,7 @@ import msgspec
 from bridge.device_commands import DeviceFault
 from bridge.edited_file import replace_text
 from bridge.plant import Device, Plant
+from bridge.settings_file import SettingsError, SettingsFile
 from steam.settings import Settings
 
 BOARDS = ("esp32", "pico_w", "pi", "unix")
@@ -176,8 +177,8 @@ def read_config(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DeviceFault(
-            f"no {path}: `steam device add` or `steam device config` writes it; --config names "
-            "another"
+            f"no {path}: `steam device add` or `steam device config` writes it; --board-config "
+            "names another"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise DeviceFault(f"{path} cannot be read as JSON: {error}") from None
@@ -206,6 +207,21 @@ def ca_certificate(settings: Settings) -> bytes:
             f"devices.ca_file: {path} is no single certificate in PEM or DER"
         ) from None
     return content
+
+
+def check_files(path: Path, settings: Settings) -> None:
+    """Read what steam.yaml, at `path`, names for devices; raises SettingsError with every fault."""
+    source, faults = SettingsFile(path).read(), []
+    named = (("ca_file", ca_certificate), ("ota_key_file", _modulus))
+    for key, read in named:
+        if not getattr(settings.devices, key):
+            continue
+        try:
+            read(settings)
+        except DeviceFault as fault:
+            faults.append(source.fault(("devices", key), str(fault)))
+    if faults:
+        raise SettingsError(faults)
 
 
 def _validate(values: Mapping[str, Any]) -> None:
@@ -263,8 +279,12 @@ def _modulus(settings: Settings) -> str:
     path = Path(settings.folder) / name
     try:
         text = path.read_text(encoding="ascii").strip()
-    except (OSError, ValueError) as error:
-        raise DeviceFault(f"devices.ota_key_file: {path} cannot be read: {error}") from None
+    except OSError as error:
+        raise DeviceFault(
+            f"devices.ota_key_file: {path} cannot be read: {error.strerror}"
+        ) from None
+    except ValueError:
+        raise DeviceFault(f"devices.ota_key_file: {path} is no text") from None
     if not text.startswith("-----"):
         if len(text) != _MODULUS_DIGITS or not set(text) <= set("0123456789abcdef"):
             raise DeviceFault(f"devices.ota_key_file: {path} is no PEM and no modulus of 2048 bits")

@@ -36,10 +36,10 @@ button:active{background:#4b565d}"""
 
 _TEXTS = {
     "pt": {
-        "title": "Configurar aparelho",
+        "title": "Configurar dispositivo",
         "other": "English",
         "other_code": "en",
-        "intro": "Preencha, salve, e o aparelho entra na rede da planta.",
+        "intro": "Preencha, salve, e o dispositivo entra na rede da planta.",
         "wifi": "Rede Wi-Fi",
         "ssid": "Nome da rede (SSID)",
         "wifi_password": "Senha da rede",
@@ -51,15 +51,15 @@ _TEXTS = {
         "password": "Senha",
         "tls": "Conexão cifrada (TLS)",
         "unit": "Identificação",
-        "site": "Planta",
-        "device": "Aparelho",
+        "site": "Local",
+        "device": "Dispositivo",
         "name_hint": "Minúsculas, números, - e _",
         "device_hint": "Como em steam device add",
         "keep": "Em branco: mantém a atual, na mesma rede ou servidor",
         "show": "Mostrar senhas",
         "save": "Salvar e reiniciar",
         "wrong": "Nada foi salvo. Corrija o que está marcado.",
-        "refused": "Nada foi salvo. O aparelho recusou:",
+        "refused": "Nada foi salvo. O dispositivo recusou:",
         "lost": "A configuração anterior não pôde ser lida:",
         "f_ssid": "De 1 a 32 bytes",
         "f_wifi_password": "De 8 a 63 caracteres, ou em branco se a rede é aberta",
@@ -67,11 +67,11 @@ _TEXTS = {
         "f_port": "De 1 a 65535",
         "f_site": "De 1 a 32: a-z, 0-9, - e _; começa com letra ou número",
         "f_device": "De 1 a 32: a-z, 0-9, - e _; começa com letra ou número",
-        "f_tls": "Falta o certificado da planta ({}) na memória do aparelho",
+        "f_tls": "Falta o certificado da planta ({}) na memória do dispositivo",
         "saved": "Salvo",
         "joins": "entra na rede {}",
         "connects": "se conecta a {}",
-        "saved_text": "O aparelho reinicia e {}. Você pode fechar esta página. "
+        "saved_text": "O dispositivo reinicia e {}. Você pode fechar esta página. "
         "Se ele não aparecer no painel em alguns minutos, confira rede, senha e endereço.",
     },
     "en": {

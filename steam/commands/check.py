@@ -6,6 +6,7 @@ import typer
 
 from bridge.plant import load_plant
 from steam.console import ConfigOption, command, out, settings_at
+from steam.provisioning import check_files
 from steam.settings import check_routes
 
 app = typer.Typer()
@@ -18,6 +19,7 @@ def check(config: ConfigOption = Path("steam.yaml")) -> None:
     settings = settings_at(config)
     plant = load_plant(settings.plant_path)
     check_routes(config, settings, plant)
+    check_files(config, settings)
     out.print(
         f"{config}: good, {settings.deployment} deployment\n"
         f"{settings.plant_path}: good, {len(plant.sites)} sites, {len(plant.boilers)} boilers, "

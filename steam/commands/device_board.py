@@ -111,7 +111,7 @@ def _check_board(entry: Device) -> None:
     from steam.flashing import PLATFORMS
 
     if entry.board == "pi":
-        raise DeviceFault("a Raspberry Pi is not flashed: device/pi/install puts Steam on it")
+        raise DeviceFault("a Raspberry Pi is not flashed: device/pi/install.sh puts Steam on it")
     if entry.board not in PLATFORMS:
         raise DeviceFault(
             f"plant.yaml: board {entry.board or '(none)'!r} of {entry.name}; "

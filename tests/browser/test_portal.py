@@ -78,7 +78,7 @@ def test_portal_on_a_phone_fits_and_asks_nobody_else(device, phone):
 
     assert wider(phone) <= 0
     assert asked == [home]
-    assert phone.title() == "Steam: Configurar aparelho"
+    assert phone.title() == "Steam: Configurar dispositivo"
     heights = phone.eval_on_selector_all(
         "input:not([type=checkbox]), button, header a",
         "all => all.map(each => each.getBoundingClientRect().height)",

@@ -36,7 +36,7 @@ Buses by `cfg["kind"]`. Faults of the wire are OSError; times are ms.
                                       transfer(bytes) -> as many bytes, `cs` low meanwhile
     i2c {id, scl, sda, freq}          write(addr, bytes); read(addr, n); write_read(addr, bytes, n)
     pin {pin, pull, inverted}         value() -> 0 or 1; pull is "up", "down" or null
-    pulse {pin, edge, debounce_us}    count() -> pulses since the start, only grows; counted by
+    pulse {pin, pull, edge, debounce_us}   count() -> pulses since the start, only grows; counted by
                                       hardware: a flash write stops Python for 80 ms
     uart {id, tx, rx, baud, parity, stop, de}   async write(bytes);
                                       async read(n, timeout_ms) -> up to n bytes; discard();

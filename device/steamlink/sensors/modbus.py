@@ -14,7 +14,7 @@ from . import Sensor, SensorError
 KIND = "modbus"
 BUS = "uart or tcp"
 # map: a name in maps/, or a map itself. metrics: {metric of the map: name to publish it as, or
-# null to leave it out}. answer_ms: how long a unit may take to answer.
+# false to leave it out}. answer_ms: how long a unit may take to answer.
 DEFAULTS = {
     "map": "",
     "unit": 1,

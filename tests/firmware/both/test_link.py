@@ -144,6 +144,8 @@ class Scene:
         return self
 
     async def __aexit__(self, *_):
+        # CPython 3.11's wait_for may swallow the cancellation (bpo-42130); `over` ends it all the same.
+        self.link.over = True
         self._task.cancel()
         await asyncio.sleep(0.002)
         await self.broker.stop()

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -19,6 +21,7 @@ from steam.registry import mqtt_accounts_of
 from steam.settings import load_settings
 
 PLANT = "sites: [{name: mill}]\nboilers: [{name: b1, site: mill}]\ndevices: []\n"
+ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 11, 28, 9, tzinfo=UTC)
 
 
@@ -368,6 +371,24 @@ def test_board_with_a_radio_gets_a_password_for_its_own_network(run, tmp_path):
     assert read_config(tmp_path / "cal-2.config.json")["portal_password"] not in ("", first)
     run("add", "mill", "pi-1", "--boiler", "b1", "--board", "pi")
     assert "portal_password" not in read_config(tmp_path / "pi-1.config.json")
+
+
+def test_flash_without_its_file_names_the_option_for_another(run, tmp_path):
+    """--config is steam.yaml."""
+    run(*ADD)
+    (tmp_path / "cal-1.config.json").unlink()
+
+    assert "--board-config names another" in run("flash", "cal-1", "--dry-run", expect=1)
+
+
+def test_flash_of_a_raspberry_pi_names_the_program_that_installs(run):
+    """It is there."""
+    run(*ADD[:-1], "pi")
+
+    told = run("flash", "cal-1", "--dry-run", expect=1)
+
+    (named,) = re.findall(r"device/pi/\S+", told)
+    assert (ROOT / named).is_file()
 
 
 def test_config_from_a_file_that_is_none_is_refused(run, tmp_path):

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from bridge.settings_file import SettingsError
 from steam.broker import amqp_url, desk_url
+from steam.commands import check
 from steam.held_folder import FolderInUse, held
 from steam.recording import RecordingError, load_mapping, read_rows, to_messages
 from steam.settings import MissingSecret, Secret, load_settings
@@ -75,6 +77,28 @@ def test_check_with_faults_ends_with_exit_code_2(tmp_path):
     assert done.returncode == 2
     assert "did you mean 'plant'?" in done.stderr
     assert "did you mean 'flush'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "cannot be read: No such file or directory"), ("?", "is no ")]
+)
+def test_check_of_files_for_devices_that_are_no_good_tells_each_with_its_line(
+    tmp_path, content, said
+):
+    """The CA and the key of updates are read as `steam device add` will read them."""
+    settings = tmp_path / "steam.yaml"
+    settings.write_text("devices:\n  ca_file: ca.pem\n  ota_key_file: no.pub\n")
+    (tmp_path / "plant.yaml").write_text("sites: []\n")
+    for name in ("ca.pem", "no.pub"):
+        if content is not None:
+            (tmp_path / name).write_text(content)
+
+    done = CliRunner().invoke(check.app, ["--config", str(settings)])
+
+    assert done.exit_code == 2
+    told = " ".join(done.output.split())
+    assert f"steam.yaml:2: devices.ca_file: {tmp_path / 'ca.pem'} {said}" in told
+    assert f"steam.yaml:3: devices.ota_key_file: {tmp_path / 'no.pub'} {said}" in told
 
 
 @pytest.mark.parametrize(("command", "deployment"), [("run", "embedded"), ("notifier", "server")])
