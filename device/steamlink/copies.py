@@ -71,12 +71,12 @@ class Copies:
         try:
             with open(waiting, "wb") as file:
                 file.write(content)
-                _flush(file)
+                settle(file)
             os.rename(waiting, path)
         except OSError:
             _remove(waiting)
             raise
-        _flush_names(self._folder)
+        settle_folder(self._folder)
 
     def _read(self, letter: str) -> "tuple[int, dict] | None":
         try:
@@ -96,13 +96,15 @@ class Copies:
             return None
 
 
-def _flush(file: object) -> None:
+def settle(file: object) -> None:
+    """What was written is on the medium; littlefs sees to that when the file is closed."""
     file.flush()
-    if hasattr(os, "fsync"):  # MicroPython's littlefs commits when the file is closed
+    if hasattr(os, "fsync"):
         os.fsync(file.fileno())
 
 
-def _flush_names(folder: str) -> None:
+def settle_folder(folder: str) -> None:
+    """The same for the names in a folder."""
     if hasattr(os, "fsync"):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -167,8 +167,11 @@ def stage(folder: str, name: str) -> None:
     run = running(folder) or status(folder)["run"] or ""
     if name == run:
         raise ValueError("slot {} is in use; an update goes into the other".format(name))
+    from .copies import settle
+
     with open(_mark(folder, name), "w") as file:
         file.write("whole\n")
+        settle(file)
     _save(folder, run, name)
 
 

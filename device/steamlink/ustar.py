@@ -6,6 +6,8 @@ absolute, nothing that is there already, a bounded number and sum of bytes.
 
 import os
 
+from .copies import settle
+
 _BLOCK = 512
 # What littlefs takes: whole blocks for a file, a pair for a folder, some bytes there for a name.
 _FLASH_BLOCK = 4096
@@ -57,6 +59,7 @@ class Unpacker:
     def close(self) -> None:
         """Close the file being written, if any."""
         if self._file is not None:
+            settle(self._file)
             self._file.close()
             self._file = None
 

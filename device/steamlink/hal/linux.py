@@ -110,8 +110,8 @@ class Linux:
         return flash_free(self.folder)
 
     def sync(self) -> None:
-        """What was written is on the disk, where the interpreter can ask for it."""
-        if hasattr(os, "sync"):
+        """Every file is settled as it is written; only MicroPython cannot, and has all of the disk wait."""
+        if not hasattr(os, "fsync") and hasattr(os, "sync"):
             os.sync()
 
     def unique_id(self) -> str:

@@ -48,10 +48,6 @@ class Board(Linux):
         notify("READY=1")
         return Notifier()
 
-    def sync(self) -> None:
-        """What was written is on the card."""
-        os.sync()
-
     def unique_id(self) -> str:
         """The Pi's serial number, else the machine's id."""
         try:
