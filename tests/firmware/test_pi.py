@@ -6,7 +6,6 @@ import os
 import pty
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import pytest
 from device import package_lists
 from device.steamlink import hal
 from device.steamlink.hal import pi, pi_clock, pi_onewire
+from tests.firmware.interrupt import interrupt
 from tests.servers.absence import go_without
 
 PI = Path(package_lists.__file__).parent / "pi"
@@ -538,16 +538,16 @@ def test_agent_feeds_systemds_watchdog_and_ends_on_an_interrupt(tmp_path):
             stderr=subprocess.STDOUT,
             text=True,
             cwd=PI.parents[1],
-            env=os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify")},
+            env=os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify"), "PYTHONFAULTHANDLER": "1"},
         )
         try:
             # Fed once while it opens; the second time its tasks run.
             said = [listener.recv(64) for _ in range(3)]
         finally:
-            process.send_signal(signal.SIGINT)
-            output, _ = process.communicate(timeout=30)
+            code = interrupt(process, 30)
+            output, _ = process.communicate()
 
-    assert process.returncode == 0, output
+    assert code == 0, output
     assert said == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
     assert (data / "boots.a").exists()
 

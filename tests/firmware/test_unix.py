@@ -1,7 +1,6 @@
 """`python -m device.unix`: the firmware as a process on a PC."""
 
 import json
-import signal
 import stat
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 from device.steamlink.copies import Copies
 from steam import firmware
 from tests.firmware import micropython
+from tests.firmware.interrupt import interrupt
 
 CONFIG = {"site": "mill", "device": "pc-1", "mqtt": {"host": "127.0.0.1", "port": 9}}
 
@@ -27,7 +27,8 @@ class Process:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=micropython.ROOT,
-                env=micropython.environment() | {"PYTHONUNBUFFERED": "1"},
+                env=micropython.environment()
+                | {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
                 umask=0o022,
             )
 
@@ -97,8 +98,7 @@ def test_firmware_on_a_pc_starts_again_when_it_asks_for_it(start):
     assert "boot 1:" in first
     assert "boot 2:" in second
     assert device.process.poll() is None
-    device.process.send_signal(signal.SIGINT)
-    assert device.process.wait(20) == 0
+    assert interrupt(device.process, 20) == 0, device.out.read_text()
 
 
 @pytest.mark.parametrize("interpreter", ["cpython", "micropython"])
