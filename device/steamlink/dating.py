@@ -4,8 +4,6 @@ Such a message carries `"t":0`. Its time comes later from an anchor: utc = up + 
 are cut and joined as messages.py made them, so the same arguments give the same bytes for ever.
 """
 
-import json
-
 from . import contract
 from .constant import const
 from .stamps import start_utc_ms, up_ms, utc_ms
@@ -14,6 +12,8 @@ _UTC = const(b',"t":')
 _CLOCK = const(b',"ts":')
 _ROWS = const(b',"r":')
 _QUALITY = const(b',"q":')
+_NULL = const(0x6E)  # its n
+_UNCERTAIN = str(contract.UNCERTAIN).encode()
 
 
 def last_up_ms(payload: bytes) -> "int | None":
@@ -64,7 +64,7 @@ def offset_of(boot: int, current: int, anchors, logs, known):
     return offset_ms, True, None if following is None else (following, offset_ms + length)
 
 
-def date(kind: str, payload: bytes, offset_ms: int, ts: int, estimated: bool) -> bytes:
+def date(kind: str, payload: bytes, offset_ms: int, ts: int, estimated: bool) -> bytearray:
     """The message with t = up + offset and clock state `ts`; `kind` is "data" or "event".
 
     An estimated time makes every good reading uncertain (OPC 10000-8 A.4.3.3). ValueError for a
@@ -77,35 +77,73 @@ def date(kind: str, payload: bytes, offset_ms: int, ts: int, estimated: bool) ->
     if not 0 < utc < contract.MAX_UTC_MS:
         raise ValueError("{} is no UTC time in milliseconds".format(utc))
     at = payload.find(_UTC) + len(_UTC)
-    rest = payload[at + 1 :]
+    head = payload[:at] + str(utc).encode()
+    at += 1  # behind the 0
+    end = len(payload)
     if kind == "data":
-        if not rest.startswith(_CLOCK):
+        if not payload.startswith(_CLOCK, at):
             raise ValueError("data message has no ts after its t")
-        rest = _CLOCK + str(ts).encode() + rest[len(_CLOCK) + 1 :]
+        at += len(_CLOCK) + 1
+        head += _CLOCK + str(ts).encode()
         if estimated:
-            rest = _uncertain(rest)
-    dated = payload[:at] + str(utc).encode() + rest
-    if len(dated) > contract.MAX_PAYLOAD_BYTES:
-        raise ValueError("{} bytes once dated; a message holds fewer".format(len(dated)))
+            end = payload.rfind(b"]") + 1
+    return _joined(head, payload, at, end)
+
+
+def _joined(head: bytes, payload: bytes, at: int, end: int) -> bytearray:
+    """`head`, the payload from `at` to `end`, and what makes its readings uncertain if more follows.
+
+    The pieces are made twice, for the length and then in their place: a board that is short of
+    memory has none for all of them beside the whole.
+    """
+    size = len(head) + end - at
+    total = size + sum(len(piece) for piece in _uncertain(payload, end))
+    if total > contract.MAX_PAYLOAD_BYTES:
+        raise ValueError("{} bytes once dated; a message holds fewer".format(total))
+    dated = bytearray(total)
+    dated[: len(head)] = head
+    dated[len(head) : size] = memoryview(payload)[at:end]
+    for piece in _uncertain(payload, end):
+        dated[size : size + len(piece)] = piece
+        size += len(piece)
     return dated
 
 
-def _uncertain(rest: bytes) -> bytes:
-    start = rest.find(_ROWS) + len(_ROWS)
-    end = rest.rfind(b"]") + 1
-    quality = rest.find(_QUALITY, end)
-    told = {} if quality < 0 else json.loads(rest[quality + len(_QUALITY) : -1])
-    pieces = []
-    for row, values in enumerate(json.loads(rest[start:end])):
-        for column in range(len(values) - 1):
-            place = "{},{}".format(row, column)
-            code = told.get(place)
-            if code is None and values[column + 1] is not None:
-                code = contract.UNCERTAIN
-            if code is not None:
-                pieces.append('"{}":{}'.format(place, code))
-    marks = _QUALITY + b"{" + ",".join(pieces).encode() + b"}" if pieces else b""
-    return rest[:end] + marks + b"}"
+def _uncertain(payload: bytes, end: int):
+    """Yield what follows the rows, which stop at `end`: the code of each reading that is not good.
+
+    What tells no other code is uncertain. Nothing where the payload stops there too.
+    """
+    if end == len(payload):
+        return
+    before = _QUALITY + b"{"
+    row = 0
+    at = payload.find(b"[", payload.find(_ROWS) + len(_ROWS) + 1)
+    while at >= 0:
+        close = payload.find(b"]", at)
+        column = 0
+        at = payload.find(b",", at, close)
+        while at >= 0:
+            mark = '"{},{}":'.format(row, column).encode()
+            code = _code(payload, mark, at + 1, end)
+            if code:
+                yield before + mark + code
+                before = b","
+            column += 1
+            at = payload.find(b",", at + 1, close)
+        row += 1
+        at = payload.find(b"[", close, end)
+    yield b"}}" if before == b"," else b"}"
+
+
+def _code(payload: bytes, mark: bytes, at: int, end: int) -> bytes:
+    """The code of the value that begins at `at`, as told behind `end`, else uncertain; b"" for null."""
+    told = payload.find(mark, end)
+    if told < 0:
+        return b"" if payload[at] == _NULL else _UNCERTAIN
+    told += len(mark)
+    stop = payload.find(b",", told)
+    return payload[told : stop if stop >= 0 else payload.find(b"}", told)]
 
 
 def _boots(logs, lowest: int):

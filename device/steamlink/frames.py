@@ -99,7 +99,7 @@ def settle_folder(path: str) -> None:
 
 
 class FrameFiles:
-    """The files named by number in `folder`. Everything here may raise OSError."""
+    """The files named by number in `folder`. Everything here may raise OSError, but `has`."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
@@ -145,8 +145,9 @@ class FrameFiles:
         if not segment.size:
             settle_folder(self._folder)
         for entry in entries:
-            entry.position = segment.number, segment.size
+            position = segment.number, segment.size
             segment.hold((entry.boot, entry.seq), len(entry.payload), entry.dated)
+            entry.position = position
 
     def read(self, position) -> "Entry | None":
         """The entry at a position; None if its bytes are damaged."""
@@ -180,6 +181,14 @@ class FrameFiles:
                     return
                 yield offset, head[2:4], not head[0] & _UNDATED
                 offset += HEADER + head[1]
+
+    def has(self, number: int) -> bool:
+        """Whether a file is there, as far as the flash tells; raises nothing."""
+        try:
+            os.stat(self._path(number))
+        except OSError:
+            return False
+        return True
 
     def remove(self, number: int) -> None:
         """Delete a file."""

@@ -251,25 +251,26 @@ class Link:
             return None
         if not self._pace.take(self.clock.up_ms()):
             return None
-        entry = self.outbox.next_backlog()
-        if entry is not None and entry.tries >= _MOST_TRIES and self.outbox.origin(entry):
-            self.outbox.disown(entry)  # this account may not write the name of before
-            return None
-        return entry
+        return self.outbox.next_backlog()
 
     async def _publish(self, client, entry) -> None:
-        kind = "hist" if entry.kind == "data" and not entry.live else entry.kind
-        dup = entry.tries > 0
-        entry.tries += 1
-        up_ms = self.clock.up_ms()
-        origin = self.outbox.origin(entry)  # another name, if it was made under one
-        topic = contract.topic(origin[0], origin[1], kind) if origin else self.session.topics[kind]
         try:
+            origin = self.outbox.origin(entry)  # another name, if it was made under one
+            if origin and entry.tries >= _MOST_TRIES:
+                self.outbox.disown(entry)  # this account may not write the name of before
+                return
+            kind = "hist" if entry.kind == "data" and not entry.live else entry.kind
+            topic = (
+                contract.topic(origin[0], origin[1], kind) if origin else self.session.topics[kind]
+            )
+            dup = entry.tries > 0
+            entry.tries += 1
+            flight = entry, self.clock.up_ms()
             packet_id = await client.publish(topic, entry.payload, dup=dup)
+            self._flying[packet_id] = flight
         except BaseException:
             self.outbox.give_back([entry])
             raise
-        self._flying[packet_id] = (entry, up_ms)
 
     def _acknowledged(self, packet_id: int) -> None:
         flight = self._flying.pop(packet_id, None)

@@ -5,8 +5,9 @@ from .constant import const
 from .gathering import Gathering
 from .sampler import Sampler
 
-_ROW = const(12)  # bytes of a row in a message, beside its values
-_VALUE = const(12)
+_HEAD = const(128)  # bytes of a message, beside its names and rows
+_ROW = const(12)  # beside its values
+_VALUE = const(24)  # with its quality
 
 
 def open_sensors(app, values) -> "Measuring | None":
@@ -37,10 +38,9 @@ class Measuring:
             on_fault=self._take_fault,
             counters=app.counters,
         )
-        columns = len(self.sampler.names)
         self.gathering = Gathering(
             self.sampler.names,
-            rows=min(sampling["rows"], 256 * store["ring_kib"] // (_ROW + _VALUE * columns)),
+            rows=min(sampling["rows"], _rows_in(256 * store["ring_kib"], self.sampler.names)),
             publish_ms=sampling["publish_ms"],
             heartbeat_ms=sampling["heartbeat_ms"],
             deadbands=self.sampler.deadbands,
@@ -107,3 +107,9 @@ class Measuring:
         self._app.session.event(event, details, live=live)
         if live:
             self._app.link.wake()
+
+
+def _rows_in(size: int, names) -> int:
+    """How many rows of these columns a message of `size` bytes holds, at least 1."""
+    head = _HEAD + sum([len(name) + 3 for name in names])
+    return max(1, (size - head) // (_ROW + _VALUE * len(names)))

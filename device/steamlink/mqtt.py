@@ -151,10 +151,10 @@ class Client:
         await live.until(lambda: not live.busy() and len(self._flying) < _MOST_IN_FLIGHT)
         self._live()
         packet_id = self._free_id() if qos else 0
-        self._say(
-            live,
-            packets.publish(topic, payload, qos=qos, packet_id=packet_id, dup=dup, retain=retain),
+        start = packets.publish(
+            topic, len(payload), qos=qos, packet_id=packet_id, dup=dup, retain=retain
         )
+        self._say(live, start, payload)
         if qos:
             self._flying.append([packet_id, self._said_ms, 1, (topic, payload, retain)])
         return packet_id
@@ -205,9 +205,9 @@ class Client:
             raise ConnectionLost("not connected" if live is None else live.fault)
         return live
 
-    def _say(self, live, packet: bytes) -> None:
+    def _say(self, live, packet: bytes, payload: bytes = b"") -> None:
         self._said_ms = self._up_ms()
-        live.queue(packet)
+        live.queue(packet, payload)
 
     def _free_id(self) -> int:
         taken = self.unacknowledged()
@@ -321,10 +321,10 @@ class Client:
             flight[1:3] = now_ms, times + 1
             if not stuck:  # else nothing gets out: another copy would only take memory
                 self.resends += 1
-                packet = packets.publish(
-                    topic, payload, qos=1, packet_id=packet_id, dup=True, retain=retain
+                start = packets.publish(
+                    topic, len(payload), qos=1, packet_id=packet_id, dup=True, retain=retain
                 )
-                self._say(live, packet)
+                self._say(live, start, payload)
         return ""
 
 

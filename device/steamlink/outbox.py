@@ -25,7 +25,8 @@ class Outbox:
     """The messages of one device in `folder`/data and `folder`/events; `up_ms()` is the uptime.
 
     `open` before anything else. No fault of the flash is raised: while it refuses, the ring is
-    all there is, and the oldest goes when it is full. Whatever is lost is counted in `drops`.
+    all there is, and the oldest goes when it is full. Whatever is lost is counted in `drops`; a
+    file that nobody could look through counts as one message.
     """
 
     def __init__(  # noqa: PLR0913 - the bounds of a store
@@ -122,15 +123,21 @@ class Outbox:
         # Its age is that of its oldest row, so that rows are kept by `commit_ms`.
         up = stamps.up_ms(payload)
         entry.at = now if up is None else min(now, up)
-        if kind == "event" and self._may_write(now):
-            self._write(self._events, [entry], now)
-        if entry.position is not None and not live:
+        try:
+            if kind == "event" and self._may_write(now):
+                self._write(self._events, [entry], now)
+            if entry.position is not None and not live:
+                return
+            self._make_room(entry, now)
+        except MemoryError:
+            if entry.position is None:
+                raise
+            self._events.give_back(entry.position, 0)  # flash has it: it is backlog
             return
-        self._make_room(entry, now)
         self._keep_rules(now)
 
     def lose(self, seq: int) -> None:
-        """A message of this boot could not be made or put: it counts as lost, unless it is here."""
+        """A message of this boot could not be made or put: it is lost, unless the ring has it."""
         if not any(entry.seq == seq and entry.boot == self.boot for entry in self._ring.entries):
             self._losses.add(self.boot, seq, seq, 1)
 
@@ -260,15 +267,18 @@ class Outbox:
             entry = log.peek()
             if entry is None:
                 return None
-            if entry.dated:
-                entry.flying = True
-                return log.take()
-            # Events run ahead of data, so they leave places for anchors to the older data.
-            anchor = self._times.of(entry.boot, entry.kind == "event")
-            if anchor is None or not self._kept():
-                return None
+            if not entry.dated:
+                try:
+                    # Events run ahead of data, so they leave places for anchors to the older data.
+                    anchor = self._times.of(entry.boot, entry.kind == "event")
+                    if anchor is None or not self._kept():
+                        return None
+                    self._date(entry, anchor)
+                except MemoryError:
+                    log.short_of_memory()
+                    return None
             log.take()
-            if self._date(entry, anchor):
+            if entry.dated:
                 entry.flying = True
                 return entry
             log.acknowledge(entry.position)
@@ -331,7 +341,11 @@ class Outbox:
         # In flash it is undated: no other bytes may go out than those it will get after a restart.
         if anchor is None or (entry.stored and not self._kept()):
             return False
-        return self._date(entry, anchor)
+        try:
+            return self._date(entry, anchor)
+        except MemoryError:
+            self._times.anchors.saved = False  # it may come to flash without its time
+            return False
 
     def _kept(self) -> bool:
         """Whether all anchors are in flash."""

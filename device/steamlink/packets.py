@@ -70,15 +70,18 @@ def connect(
 
 
 def publish(
-    topic: str, payload: bytes, *, qos: int, packet_id: int, dup: bool = False, retain: bool = False
+    topic: str, size: int, *, qos: int, packet_id: int, dup: bool = False, retain: bool = False
 ) -> bytes:
-    """A PUBLISH of QoS 0 or 1 (clause 3.3); the packet id is not used with QoS 0."""
+    """A PUBLISH of QoS 0 or 1 (clause 3.3) up to its payload, of which `size` bytes must follow.
+
+    The packet id is not used with QoS 0.
+    """
     first = PUBLISH | (_RETAIN if retain else 0)
     start = _field(topic)
     if qos:
         first |= _QOS_1 | (_DUP if dup else 0)
         start += packet_id.to_bytes(2, "big")
-    return _packet(first, start, payload)
+    return _packet(first, start, size)
 
 
 def puback(packet_id: int) -> bytes:
@@ -151,15 +154,14 @@ def parse_publish(first: int, body: bytes) -> tuple[str, int, bool, int]:
     return topic, parse_id(body[end : end + 2]), retained, end + 2
 
 
-def _packet(first: int, start: bytes, payload: bytes = b"") -> bytes:
+def _packet(first: int, start: bytes, more: int = 0) -> bytes:
     packet = bytearray((first,))
-    length = len(start) + len(payload)
+    length = len(start) + more
     while length > _SEVEN_BITS:
         packet.append((length & _SEVEN_BITS) | _MORE)
         length >>= 7
     packet.append(length)
     packet += start
-    packet += payload
     return packet
 
 

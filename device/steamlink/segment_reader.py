@@ -11,9 +11,9 @@ _ENOENT = const(2)
 class SegmentReader:
     """The segments in `folder` from the side of the one who sends them.
 
-    Only segments are kept in RAM, never frames, but for those that are handed out. What cannot be
-    read is told to `on_lost(boot, first, last, count)`. A file that the flash does not let us look
-    through is tried again at its turn, and stays for the next start if that fails too.
+    Only segments are kept in RAM, never frames, but for those that are handed out. What is damaged
+    is told to `on_lost(boot, first, last, count)`. What the flash refuses to read is tried again at
+    its turn, and stays for the next start if that fails too.
     """
 
     def __init__(self, folder: str, on_lost) -> None:
@@ -28,7 +28,11 @@ class SegmentReader:
         self._again = []  # (position, tries) of the taken ones that were given back
         self._ahead = []  # positions that were acknowledged before reading came to them
         self._peeked = None
-        self._bad_reads = 0
+        self._behind = None  # where reading goes on after the peeked one
+        self._refusals = 0  # of flash to read the next one
+        self._shortages = 0  # of memory for the next one
+        self._aside = []  # numbers of segments of which something stays for the next start
+        self._between = {}  # number of an unread segment -> identities before and behind it
         self._refused = {}  # number of a segment -> how often the flash did not delete it
 
     def peek(self) -> "Entry | None":
@@ -36,23 +40,31 @@ class SegmentReader:
         if self._peeked is None:
             try:
                 self._peeked = self._find()
-                self._bad_reads = 0
+                self._refusals = self._shortages = 0
             except OSError:
                 self.faults += 1
-                self._count_bad_read(_READ_TRIES, False)
+                self._refusals += 1
+                if self._refusals >= _READ_TRIES:
+                    self._set_aside()
             except MemoryError:
-                self._count_bad_read(_MEMORY_TRIES, True)
+                self.short_of_memory()
         return self._peeked
+
+    def short_of_memory(self) -> None:
+        """Count that there was no memory for what `peek` shows; it does not hold up others for ever."""
+        self._shortages += 1
+        if self._shortages >= _MEMORY_TRIES:
+            self._lose_next()
 
     def take(self) -> Entry:
         """Hand out what `peek` showed."""
         entry = self._peeked
+        self._taken[entry.position] = (entry.boot, entry.seq)  # first: nothing else takes memory
         self._peeked = None
         if self._again and self._again[0][0] == entry.position:
             self._again.pop(0)
         else:
-            self._cursor = after(entry)
-        self._taken[entry.position] = (entry.boot, entry.seq)
+            self._cursor = self._behind
         return entry
 
     def hold(self, entry: Entry) -> None:
@@ -95,7 +107,10 @@ class SegmentReader:
     def oldest(self) -> "tuple[int, int] | None":
         """The lowest (boot, seq) that is not acknowledged."""
         found = list(self._taken.values())
-        found.extend([s.low for s in self.segments if s.number > self._cursor[0] and s.low])
+        waiting = [
+            s for s in self.segments if s.number > self._cursor[0] or s.number in self._aside
+        ]
+        found.extend([segment.low for segment in waiting if segment.low])
         segment, offset = self._at_cursor()
         if segment is not None and segment.low:
             head = None
@@ -113,11 +128,17 @@ class SegmentReader:
     def has_undated(self, boot: int) -> bool:
         """Whether a frame of the boot may be here that waits for its time."""
         for segment in self.segments:
-            if segment.unread and segment.number >= self._cursor[0]:
-                return True
-            if segment.undated and segment.left and segment.low[0] <= boot <= segment.high[0]:
-                return True
+            if segment.left and (segment.undated or segment.unread):
+                low, high = self._reach(segment)
+                if low[0] <= boot <= high[0]:
+                    return True
         return False
+
+    def _reach(self, segment: Segment):
+        """The identities between which those of a segment lie."""
+        if segment.unread:
+            return self._between.get(segment.number, ((0, 0), (0xFFFFFFFF, 0)))
+        return segment.low, segment.high
 
     def _find(self) -> "Entry | None":
         while True:
@@ -135,9 +156,10 @@ class SegmentReader:
             entry = self.files.read(position)
             if entry is None:
                 self.corrupt += 1
-                self._set_aside(False)
+                self._lose_damaged()
             elif self._again or (position not in self._taken and position not in self._ahead):
                 entry.tries = tries
+                self._behind = after(entry)
                 return entry
             else:
                 self._cursor = after(entry)
@@ -167,37 +189,55 @@ class SegmentReader:
         finally:
             self.unacknowledged += segment.left - before
 
-    def _count_bad_read(self, tries: int, alone: bool) -> None:
-        self._bad_reads += 1
-        if self._bad_reads >= tries:
-            self._bad_reads = 0
-            self._set_aside(alone)
+    def _set_aside(self) -> None:
+        """Leave what flash refuses to the next start: a frame given back, or the rest of a segment."""
+        self._refusals = self._shortages = 0
+        if self._again:
+            position = self._again.pop(0)[0]
+            del self._taken[position]
+            self._aside.append(position[0])
+            return
+        segment, _ = self._at_cursor()
+        if segment is not None:
+            self._aside.append(segment.number)
+            self._cursor = (segment.number + 1, 0)
+            segment.sealed = True
 
-    def _set_aside(self, alone: bool) -> None:
-        """Give up what cannot be read: a frame given back, the next one, or the rest of the segment."""
-        segment, offset = self._at_cursor()
+    def _lose_damaged(self) -> None:
+        """Give up what is damaged: a frame given back, or the rest of the segment."""
         if self._again:
             self._lose(self._again.pop(0)[0])
-        elif alone and segment is not None and offset < segment.size:
-            self._lose_next(segment, offset)
-        elif segment is not None:
-            self._lose_rest(segment)
+        else:
+            self._lose_rest(self._at_cursor()[0])
 
-    def _lose(self, position) -> None:
-        boot, seq = self._taken[position]
-        self.acknowledge(position)
-        self._on_lost(boot, seq, seq, 1)
+    def _lose_next(self) -> None:
+        """Give up the next frame alone."""
+        self._peeked = None
+        segment, offset = self._at_cursor()
+        if self._again:
+            self._shortages = 0
+            self._lose(self._again.pop(0)[0])
+        elif segment is None or offset >= segment.size:
+            self._set_aside()
+        else:
+            self._skip(segment, offset)
 
-    def _lose_next(self, segment: Segment, offset: int) -> None:
+    def _skip(self, segment: Segment, offset: int) -> None:
         try:
             head = self.files.head((segment.number, offset))
         except OSError:
             self.faults += 1
             return
+        self._shortages = 0
         if head is not None:  # else the next try finds it damaged
             self._taken[(segment.number, offset)] = head[2:4]
             self._cursor = (segment.number, offset + HEADER + head[1])
             self._lose((segment.number, offset))
+
+    def _lose(self, position) -> None:
+        boot, seq = self._taken[position]
+        self.acknowledge(position)
+        self._on_lost(boot, seq, seq, 1)
 
     def _lose_rest(self, segment: Segment) -> None:
         number = segment.number
@@ -231,7 +271,10 @@ class SegmentReader:
         for boot, seq in lost:
             self._on_lost(boot, seq, seq, 1)
         count -= len(lost)
-        if count <= 0 or segment.low is None:
+        if count <= 0:
+            return
+        if segment.low is None:
+            self._tell_unseen(segment, count)
             return
         boot, first = segment.low
         end, last = segment.high
@@ -241,6 +284,14 @@ class SegmentReader:
                 count -= 1
             last = first
         self._on_lost(boot, first, last, count)
+
+    def _tell_unseen(self, segment: Segment, count: int) -> None:
+        """The same where nobody has seen one: the numbers in between; 0 for what is not known."""
+        (boot, first), (end, last) = self._reach(segment)
+        if boot == end and last - first > 1:
+            self._on_lost(boot, first + 1, last - 1, count)
+        else:
+            self._on_lost(boot, 0, 0, count)
 
     def _sweep(self) -> None:
         """Delete the files of which every frame is acknowledged."""
@@ -258,4 +309,5 @@ class SegmentReader:
                 self.faults += 1
                 self._refused[number] = self._refused.get(number, 0) + 1
                 return False
+        self._aside = [other for other in self._aside if other != number]
         return True

@@ -58,6 +58,9 @@ class SegmentLog(SegmentReader):
             self.segments.append(segment)
             self.unacknowledged += segment.left
             self._try_scan(segment)
+        for segment in self.segments:
+            if segment.unread:
+                self._between[segment.number] = self._neighbours(segment)
         self._sweep()
         if numbers:
             self._next_number = numbers[-1] + 1
@@ -70,6 +73,17 @@ class SegmentLog(SegmentReader):
             # It may be well: nothing is deleted for it.
             self.faults += 1
             segment.sealed = True
+
+    def _neighbours(self, segment: Segment) -> "tuple[tuple[int, int], tuple[int, int]]":
+        """Between which identities a file lies that nobody could look through."""
+        low, high = (0, 0), (0xFFFFFFFF, 0)
+        for other in self.segments:
+            if other.number <= segment.number:
+                low = max(low, other.high or low)
+            elif other.low and other.low > low:
+                high = other.low
+                break
+        return segment.low or low, high
 
     # -- writing
 
@@ -87,9 +101,6 @@ class SegmentLog(SegmentReader):
                 done += self._append(entries[done:])
             except (OSError, MemoryError) as fault:
                 self.faults += 1
-                if self.segments:
-                    # Nobody knows how the file ends now: it takes no more.
-                    self.segments[-1].sealed = True
                 full = isinstance(fault, OSError) and fault.errno == _ENOSPC
                 if not full or drops >= _MOST_DROPS or not self._free_some():
                     break
@@ -99,7 +110,6 @@ class SegmentLog(SegmentReader):
     def _append(self, entries) -> int:
         """Write as many entries as one segment takes, and return how many."""
         segment = self._room_for(entries[0])
-        new = not segment.size
         size = segment.size
         last = segment.high
         count = 0
@@ -110,17 +120,31 @@ class SegmentLog(SegmentReader):
                 break
             last = identity
             count += 1
+        if not segment.size:
+            self.segments.append(segment)  # before its file is there: none is unknown
+        left = segment.left
         try:
             self.files.append(segment, entries[:count])
-        except OSError:
-            if new:
-                # What stays of it may fill a flash that is full already.
-                self._remove_quietly(segment.number)
+        except (OSError, MemoryError):
+            # Nobody knows how the file ends now: it takes no more.
+            segment.sealed = True
+            if not segment.size:
+                self._take_back(segment, entries[0], entries[count - 1])
             raise
-        if new:
-            self.segments.append(segment)
-        self.unacknowledged += count
+        finally:
+            self.unacknowledged += segment.left - left
         return count
+
+    def _take_back(self, segment: Segment, first: Entry, last: Entry) -> None:
+        """Delete a file that could not be written; one that stays counts as unread."""
+        number = segment.number
+        # What stays of it may fill a flash that is full already.
+        if self._remove_quietly(number) or not self.files.has(number):
+            self.segments.remove(segment)
+            return
+        segment.unread = True
+        segment.left = 1
+        self._between[number] = (first.boot, first.seq - 1), (last.boot, last.seq + 1)
 
     def _room_for(self, entry: Entry) -> Segment:
         """The segment that takes an entry: the last, or a new one; identities in one only grow."""
@@ -144,9 +168,15 @@ class SegmentLog(SegmentReader):
     # -- room
 
     def room(self) -> int:
-        """How many bytes it may yet take by its own limit; what nobody could look through is full."""
-        full = self._segment_bytes
-        return self._limit - sum([max(s.size, full) if s.unread else s.size for s in self.segments])
+        """How many bytes it may yet take by its own limit.
+
+        A file that nobody could look through, or that the flash does not delete, counts as full.
+        """
+        taken = 0
+        for segment in self.segments:
+            odd = segment.unread or segment.number in self._refused
+            taken += max(segment.size, self._segment_bytes if odd else 0)
+        return self._limit - taken
 
     def _free_some(self) -> bool:
         if self._make_room is not None and self._make_room():

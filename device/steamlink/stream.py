@@ -10,6 +10,7 @@ from . import packets
 from .constant import const
 
 _CHUNK = const(512)
+_PIECE = const(1024)
 _MOST_QUEUED = const(16)
 _MOST_SKIPPED = const(2097152)  # a longer message is an attack or nonsense, not worth the air
 
@@ -41,10 +42,13 @@ class PacketStream:
         """Whether more than `most` packets are not written yet."""
         return len(self._out) > most
 
-    def queue(self, packet: bytes) -> None:
-        """Have the writer write `packet`, in this order; nothing more after the goodbye."""
+    def queue(self, packet: bytes, payload: bytes = b"") -> None:
+        """Have the writer write both, in this order; nothing more after the goodbye.
+
+        `payload` is not copied: memory that held it once may not hold it twice.
+        """
         if not self.leaving:
-            self._out.append(packet)
+            self._out.append((packet, payload))
             self.moved.set()
 
     async def until(self, fact=None) -> None:
@@ -119,12 +123,19 @@ class PacketStream:
         try:
             while self.fault is None:
                 while self._out:
-                    await self.send(self._out[0])
+                    await self._send_both(*self._out[0])
                     del self._out[0]
                 self.moved.set()
                 await self.until(self.busy)
         except Exception as error:  # noqa: BLE001 - told as the reason of the end
             self.fail("writing failed: {}".format(error))
+
+    async def _send_both(self, packet: bytes, payload: bytes) -> None:
+        # A short one goes at once: TCP may hold back a second write until the first has arrived.
+        await self.send(packet + payload[:_PIECE])
+        rest = memoryview(payload)
+        for at in range(_PIECE, len(payload), _PIECE):
+            await self.send(rest[at : at + _PIECE])
 
     def _room(self, length: int) -> "bytearray | None":
         """Memory for a body; later there must be no doubt about how much of it was read."""

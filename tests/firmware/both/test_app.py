@@ -517,18 +517,27 @@ class TestApp(unittest.TestCase):
         self.assertEqual([message["n"] for _, message in self.sent(device)], [3])
 
     def test_app_message_never_takes_more_than_a_quarter_of_the_ring(self):
-        """However many rows are asked for: what can be made can be read from flash again."""
+        """Whole, with every value bad, or good and without time: what is made can be read again."""
         config = dict(CONFIG)
         config["sampling"] = {"rows": 500, "publish_ms": 600000, "heartbeat_ms": 600000}
         config["store"] = {"ring_kib": 4, "spill_s": 600, "commit_s": 1200}
-        device = self.started(config)
-        self.sent(device)
-        for second in range(1, 121):
-            device.measuring.take_row(1000 * second, [-1234.567 + second, 51.25], {})
+        for code in (24, 64):
+            device = self.started(config)
+            device.outbox.connected(True)
+            self.sent(device)
+            sizes = []
+            for second in range(1, 121):
+                device.measuring.take_row(
+                    1000 * second, [-1234.567 + second, -251.25], {0: code, 1: code}
+                )
+                entry = device.outbox.next_live() or device.outbox.next_backlog()
+                while entry is not None:
+                    if entry.kind == "data":
+                        sizes.append(len(entry.payload))
+                    device.outbox.acknowledge(entry)
+                    entry = device.outbox.next_live() or device.outbox.next_backlog()
 
-        sizes = [len(json.dumps(message["r"])) for _, message in self.sent(device)]
-        self.assertTrue(sizes)
-        self.assertTrue(max(sizes) <= 1200)
+            self.assertTrue(600 < max(sizes) <= 1024)
 
     def test_app_change_that_comes_while_it_runs_is_not_confirmed_before_it_was_tried(self):
         """A reconnection between the patch and the restart proves nothing."""

@@ -552,6 +552,25 @@ class TestLink(unittest.TestCase):
 
         self.run_scene(Scene(served), steps)
 
+    def test_link_without_memory_for_a_topic_keeps_the_message(self):
+        """Whatever fails before it is queued gives it back."""
+
+        async def steps(scene):
+            await scripted.eventually(lambda: scene.link.connected)
+            origin, faults = scene.outbox.origin, [MemoryError()]
+
+            def starved(entry):
+                if faults:
+                    raise faults.pop()
+                return origin(entry)
+
+            scene.outbox.origin = starved
+            scene.rows(4.2)
+            await scripted.eventually(lambda: scene.sent("hist") == [1])
+            await scripted.eventually(lambda: scene.outbox.oldest() is None)
+
+        self.run_scene(Scene(served), steps)
+
     def test_link_closed_while_it_connects_stays_away(self):
         """Whatever closes the link during CONNECT does not find it connected a moment later."""
         gate = asyncio.Event()

@@ -405,6 +405,34 @@ class TestPublishing(unittest.TestCase):
 
         against(mute, test, keepalive_s=4, puback_timeout_ms=1000, up_ms=clock.up_ms)
 
+    def test_publish_of_a_long_message_makes_no_copy_of_it(self):
+        """It goes out in short pieces, also the second time: memory may not hold it twice."""
+        payload = bytes([number & 0x7F for number in range(9000)])
+
+        def second(packet_id, seen=[]):  # noqa: B006 - once for the test
+            seen.append(packet_id)
+            return [packet_id] if len(seen) > 1 else []
+
+        async def forgetful(session):
+            await session.accept()
+            await session.serve(second)
+
+        async def test(one, broker):
+            send, sizes = one._stream.send, []
+
+            async def noted(packet):
+                sizes.append(len(packet))
+                await send(packet)
+
+            one._stream.send = noted
+            await one.publish("t", payload)
+            await eventually(lambda: one.in_flight == 0)
+            found = [(dup, text == payload) for _, dup, text in broker.sessions[0].published()]
+            self.assertEqual(found, [(False, True), (True, True)])
+            self.assertTrue(max(sizes) < 1100)
+
+        against(forgetful, test, puback_timeout_ms=600)
+
     def test_publish_without_memory_for_its_copy_ends_the_connection(self):
         """Else nobody would look at time limits any more: umqtt.robust's hanging for ever."""
         clock = HandClock()
@@ -837,7 +865,7 @@ class TestEnding(unittest.TestCase):
                     await one.publish("t", payload)
 
             flooding = asyncio.create_task(failure_of(flood()))
-            before = 0
+            before = -1
             while one.in_flight != before:
                 before = one.in_flight
                 await asyncio.sleep(0.05)

@@ -5,7 +5,7 @@ import os
 import random
 import unittest
 
-from device.steamlink import codec, frames, times
+from device.steamlink import codec, dating, frames, times
 from device.steamlink.losses import Losses
 from device.steamlink.outbox import Outbox
 from tests.firmware import folders
@@ -327,6 +327,26 @@ class TestOutbox(OutboxCase):
         device.box.acknowledge(entry)
         self.assertEqual((device.sent(), device.box.backlog), ([], 0))
         self.assertEqual(os.listdir(self.folder + "/events"), [])
+
+    def test_outbox_live_event_without_memory_for_the_ring_is_backlog(self):
+        """Flash has it: it is neither lost nor held up."""
+        device = self.device
+        device.sync(START)
+        device.box.connected(True)
+        add = device.box._ring.add
+
+        def short(entry):
+            raise MemoryError
+
+        device.box._ring.add = short
+        device.event(live=True)
+        with self.assertRaises(MemoryError):
+            device.data(live=True)
+        device.box._ring.add = add
+
+        self.assertIsNone(device.box.next_live())
+        self.assertEqual(ids(device.sent()), [(1, 1)])
+        self.assertEqual((device.box.backlog, device.box.drops), (0, 0))
 
     def test_outbox_live_event_that_was_not_sent_is_backlog_after_the_link(self):
         """When the link goes it is read from flash again."""
@@ -819,6 +839,90 @@ class TestOutboxTimes(OutboxCase):
         box.lose(1)
         box.lose(2)
         self.assertEqual((box.take_losses(), box.drops), ([(1, 2, 2, 1)], 1))
+
+    def short_of_memory(self, seq, times):
+        """Let the dating of a message find no memory so often; returns what undoes it."""
+        date = dating.date
+        mark = b'"n":%d,' % seq
+        left = [times]
+
+        def short(kind, payload, *anchor):
+            if mark in payload and left[0]:
+                left[0] -= 1
+                raise MemoryError
+            return date(kind, payload, *anchor)
+
+        def undo():
+            dating.date = date
+
+        dating.date = short
+        return undo
+
+    def test_outbox_without_memory_for_the_time_of_one_sends_it_later(self):
+        """It is tried again at the next turn, and nothing is skipped."""
+        self.undated_boot(6)
+        self.device.box.set_anchor(self.device.boot, START)
+        undo = self.short_of_memory(4, 5)
+        try:
+            entries = []
+            for _ in range(10):
+                entries += self.device.sent()
+        finally:
+            undo()
+        self.assertEqual([entry.seq for entry in entries], [3, 6, 1, 2, 4, 5])
+        self.assertEqual((self.device.box.backlog, self.device.box.drops), (0, 0))
+
+    def test_outbox_never_memory_for_the_time_of_one_loses_only_that(self):
+        """After a while it is given up and told."""
+        self.undated_boot(6)
+        self.device.box.set_anchor(self.device.boot, START)
+        undo = self.short_of_memory(4, 1000)
+        try:
+            entries = []
+            for _ in range(40):
+                entries += self.device.sent()
+        finally:
+            undo()
+        self.assertEqual([entry.seq for entry in entries], [3, 6, 1, 2, 5])
+        self.assertEqual(self.device.box.take_losses(), [(self.device.boot, 4, 4, 1)])
+        self.assertEqual((self.device.box.backlog, self.device.files()), (0, 0))
+
+    def test_outbox_without_memory_for_a_time_still_writes_to_flash(self):
+        """What waits in RAM goes to flash as it is, and gets the same time there."""
+        device = self.device
+        device.data()
+        device.data()
+        device.box.set_anchor(1, START)
+        undo = self.short_of_memory(1, 1000)
+        try:
+            self.assertTrue(device.box.flush())
+        finally:
+            undo()
+        device.start()
+        device.box.set_anchor(2, START + 99999)
+
+        self.assertEqual([(e.seq, utc(e)) for e in device.sent()], [(1, START), (2, START)])
+
+    def test_outbox_with_an_unread_file_dates_hundreds_of_boots(self):
+        """A file that flash refuses holds up only what is in it."""
+        device = self.device
+        for _ in range(300):
+            device.start(after_ms=1000)
+            device.data(size=160)
+            device.box.flush()
+        names = sorted(os.listdir(self.folder + "/data"))
+        self.assertTrue(len(names) >= 4)
+        with RefusedFrames("/data/" + names[-1]):
+            device.start()
+            device.sync(START)
+            entries = []
+            for _ in range(10):
+                entries += device.sent()
+            self.assertEqual(device.box.backlog, 1)
+        device.start()
+        device.sync(START + 100000)
+
+        self.assertEqual(ids(entries + device.sent()), [(boot, 1) for boot in range(2, 302)])
 
     def test_outbox_undatable_does_not_hold_up_dated_events(self):
         """Without any clock nothing is made up."""

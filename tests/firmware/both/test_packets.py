@@ -52,23 +52,23 @@ class TestOutgoing(unittest.TestCase):
         self.assertEqual(connect(client_id="ção")[12:], b"\x00\x05\xc3\xa7\xc3\xa3o")
 
     def test_publish_with_qos_0_has_no_packet_id(self):
-        """First byte 0x30, topic, payload (clause 3.3)."""
+        """First byte 0x30, topic; the payload follows (clause 3.3)."""
         self.assertEqual(
-            bytes(packets.publish("a/b", b"hi", qos=0, packet_id=0)), b"\x30\x07\x00\x03a/bhi"
+            bytes(packets.publish("a/b", 2, qos=0, packet_id=0)), b"\x30\x07\x00\x03a/b"
         )
 
     def test_publish_with_qos_1_has_packet_id_dup_and_retain(self):
-        """The id stands between topic and payload; DUP is bit 3, retain bit 0."""
+        """The id stands behind the topic; DUP is bit 3, retain bit 0."""
         self.assertEqual(
-            bytes(packets.publish("a", b"x", qos=1, packet_id=0x1234)),
-            b"\x32\x06\x00\x01a\x12\x34x",
+            bytes(packets.publish("a", 1, qos=1, packet_id=0x1234)),
+            b"\x32\x06\x00\x01a\x12\x34",
         )
-        again = packets.publish("a", b"x", qos=1, packet_id=65535, dup=True, retain=True)
-        self.assertEqual(bytes(again), b"\x3b\x06\x00\x01a\xff\xffx")
+        again = packets.publish("a", 1, qos=1, packet_id=65535, dup=True, retain=True)
+        self.assertEqual(bytes(again), b"\x3b\x06\x00\x01a\xff\xff")
 
     def test_publish_with_dup_and_qos_0_leaves_dup_out(self):
         """DUP must be 0 with QoS 0 (clause 3.3.1.1)."""
-        again = packets.publish("a", b"", qos=0, packet_id=0, dup=True)
+        again = packets.publish("a", 0, qos=0, packet_id=0, dup=True)
         self.assertEqual(bytes(again), b"\x30\x03\x00\x01a")
 
     def test_text_that_mqtt_cannot_carry_is_refused(self):
@@ -85,9 +85,9 @@ class TestOutgoing(unittest.TestCase):
             (16384, b"\x80\x80\x01"),
             (100000, b"\xa0\x8d\x06"),
         ):
-            packet = packets.publish("a", bytes(length - 3), qos=0, packet_id=0)
+            packet = packets.publish("a", length - 3, qos=0, packet_id=0)
             self.assertEqual(bytes(packet[1 : 1 + len(digits)]), digits)
-            self.assertEqual(len(packet), 1 + len(digits) + length)
+            self.assertEqual(len(packet), 1 + len(digits) + 3)
             self.assertEqual(packets.length_so_far(digits), length)
 
     def test_subscribe_and_puback_are_as_the_standard_says(self):

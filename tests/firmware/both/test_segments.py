@@ -358,13 +358,80 @@ class TestSegments(unittest.TestCase):
         told = [(boot, first) for boot, first, _, _ in self.losses.told]
         self.assertEqual(told, [(8, s) for s in range(240, 244)] + [(9, s) for s in range(1, 8)])
 
-    def test_segments_set_aside_unseen_are_told_by_their_ends(self):
+    def test_segments_refused_while_running_stay_for_the_next_start(self):
+        """Flash does not answer three times: the others go on, nothing is lost or deleted."""
+        self.log.write(frames(1, 60))
+        self.log.peek()
+        self.log.take()
+        with RefusedFrames("00000000"):
+            for _ in range(3):
+                self.log._peeked = None
+                self.log.peek()
+            seqs = self.drain(self.log)
+        self.assertEqual((seqs[-1], self.losses.told, self.files()), (60, [], ["00000000"]))
+        self.assertEqual((self.log.unacknowledged, self.log.oldest()), (36 - 1, (1, 1)))
+        self.log.write(frames(61, 61))
+        self.assertEqual(self.drain(self.log), [61])
+
+        self.assertEqual(self.drain(self.opened()), list(range(1, 36)))
+        self.assertEqual((self.losses.told, self.files()), ([], []))
+
+    def test_segments_given_back_and_refused_stay_for_the_next_start(self):
+        """A frame that was under way is no more lost than the others."""
+        self.log.write(frames(1, 3))
+        self.log.peek()
+        entry = self.log.take()
+        self.log.give_back(entry.position, 1)
+        with RefusedFrames("00000000", reads=3):
+            for _ in range(3):
+                self.assertIsNone(self.log.peek())
+        self.assertEqual(self.drain(self.log), [2, 3])
+        self.assertEqual((self.log.unacknowledged, self.log.oldest()), (1, (1, 1)))
+
+        self.assertEqual(self.drain(self.opened()), [1, 2, 3])
+        self.assertEqual((self.losses.told, self.files()), ([], []))
+
+    def test_segments_refused_while_running_are_told_when_their_place_is_needed(self):
         """Where not even the headers can be read: from the first on, and up to the last."""
         self.log.write(frames(240, 243, boot=8) + frames(1, 7, boot=9))
         with RefusedFrames("00000000"):
             for _ in range(3):
                 self.assertIsNone(self.log.peek())
+            self.assertEqual(self.losses.told, [])
+            self.assertTrue(self.log.drop_oldest())
         self.assertEqual(self.losses.told, [(9, 1, 7, 1), (8, 240, 240, 10)])
+        self.assertEqual(self.log.unacknowledged, 0)
+
+    def test_segments_short_of_memory_twice_and_refused_once_lose_nothing(self):
+        """Want of memory says nothing about the flash."""
+        self.log.write(frames(1, 3))
+        read, faults = self.log.files.read, [OSError(5), MemoryError(), MemoryError()]
+
+        def short(position):
+            if faults:
+                raise faults.pop()
+            return read(position)
+
+        self.log.files.read = short
+        for _ in range(3):
+            self.assertIsNone(self.log.peek())
+        self.assertEqual(self.drain(self.log), [1, 2, 3])
+
+    def test_segments_never_readable_are_told_when_their_place_is_needed(self):
+        """Each counts as one; the numbers are those between its neighbours, 0 where none are known."""
+        self.log.write(frames(1, 35) + frames(40, 60) + frames(80, 90, boot=2))
+        self.log.write(frames(100, 110))
+        self.assertEqual(self.files(), ["00000000", "00000001", "00000002"])
+        for name, told in (("00000001", (1, 1 + 35, 99, 1)), ("00000000", (0, 0, 0, 1))):
+            with RefusedFrames(name):
+                log = self.opened()
+                before = log.unacknowledged
+                self.losses.told = []
+                for segment in log.segments:
+                    if segment.unread:
+                        log._drop(segment)
+                        break
+            self.assertEqual((self.losses.told, log.unacknowledged), ([told], before - 1))
 
     def test_segments_without_memory_for_a_frame_hold_up_nothing_for_ever(self):
         """It is tried for a while, for memory may come back; then it alone is lost and told."""
@@ -409,6 +476,45 @@ class TestSegments(unittest.TestCase):
 
         self.assertEqual(self.drain(self.log), [1, 2, 3, 4, 5])
 
+    def test_segments_that_cannot_be_written_leave_no_file(self):
+        """The last frame of a new file finds no memory: what was begun is gone."""
+        write = self.log.files._write
+        for fault in (MemoryError(), OSError(5)):
+
+            def short(file, entry, fault=fault):
+                write(file, entry)
+                if entry.seq == 18:
+                    raise fault
+
+            self.log.files._write = short
+            for _ in range(3):
+                self.assertEqual(self.log.write(frames(1, 18)), 0)
+                self.assertEqual((self.files(), self.log.unacknowledged), ([], 0))
+        self.log.files._write = write
+        self.assertEqual(self.log.write(frames(1, 18)), 18)
+        self.assertEqual(self.opened().unacknowledged, 18)
+
+    def test_segments_that_can_neither_be_written_nor_deleted_count(self):
+        """Flash refuses all: even then there are no more files than the limit allows."""
+        write = self.log.files._write
+
+        def refuse(file, entry):
+            write(file, entry)
+            raise OSError(5)
+
+        self.log.files._write = refuse
+        with RefusedFrames("", reads=0, removes=True):
+            for _ in range(30):
+                self.assertEqual(self.log.write(frames(1, 18)), 0)
+        self.assertTrue(len(self.files()) <= 16)
+        self.assertEqual(len(self.files()), len(self.log.segments))
+        self.assertFalse(self.log.has_undated(2))
+        self.log.files._write = write
+        self.assertEqual(self.log.write(frames(1, 18)), 18)
+
+        self.assertEqual(self.drain(self.log)[-18:], list(range(1, 19)))
+        self.assertEqual((self.log.unacknowledged, self.files()), (0, []))
+
     def test_segments_append_after_restart_to_the_last_file(self):
         """Many short boots do not leave many small files."""
         for boot in range(1, 21):
@@ -426,6 +532,18 @@ class TestSegments(unittest.TestCase):
         self.assertFalse(log.has_undated(4))
         self.drain(log)
         self.assertFalse(log.has_undated(3))
+
+    def test_segments_never_seen_stand_only_for_the_boots_in_between(self):
+        """An unread file keeps no anchor of a boot that cannot be in it."""
+        for boot in (2, 4, 5, 8):
+            self.log.write(frames(1, 30, boot=boot))
+        with RefusedFrames("00000001", "00000002"):
+            log = self.opened()
+        boots = [boot for boot in range(1, 10) if log.has_undated(boot)]
+        self.assertEqual(boots, [4, 5, 6, 7, 8])
+        with RefusedFrames("00000003"):
+            log = self.opened()
+        self.assertEqual([boot for boot in range(1, 10) if log.has_undated(boot)], [8, 9])
 
     def test_segments_in_absent_place_raise_nothing(self):
         """No medium: nothing is written, the faults are counted, nothing is raised."""
