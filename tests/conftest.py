@@ -27,6 +27,9 @@ def pytest_configure() -> None:
         pytest.exit("ended by SIGTERM", returncode=128 + signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, end)
+    # A shell's background job ignores SIGINT, and so would every process that a test interrupts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
