@@ -18,7 +18,8 @@ _MOST_WAITING = const(16)
 _MOST_DELAY_MS = const(30000)
 _NETWORK_MS = const(30000)
 _CONNECT_MS = const(15000)
-_STEADY_MS = const(2000)  # a shorter connection, however it began, is another failed attempt
+_STEADY_MS = const(2000)
+_HURRIED_MS = const(500)  # after a shorter one: two boards of one name would take over for ever
 _SLOWLY_MS = const(30000)  # after a refusal: it asks for a person, not for haste
 _RESET_NETWORK_MS = const(300000)
 _RESTART_MS = const(1800000)
@@ -66,6 +67,7 @@ class Link:
         self._flying = {}  # packet id -> (entry, up_ms)
         self._use_next = False
         self._online_ms = 0
+        self._least_ms = 0
         self._network_since = None
         self._distrust = ""
 
@@ -92,7 +94,7 @@ class Link:
             if self.paused:
                 await asyncio.sleep(0.2)
                 continue
-            wait_ms = 0
+            wait_ms = self._least_ms = 0
             try:
                 await self._live(checkin)
             except mqtt.Refused as refused:
@@ -101,7 +103,7 @@ class Link:
                 wait_ms = self._distrusted(fault)
             except OSError as lost:
                 self._note(lost)
-            await self._rest(self._backoff.next_ms(wait_ms), checkin)
+            await self._rest(self._backoff.next_ms(max(wait_ms, self._least_ms)), checkin)
 
     async def close(self) -> None:
         """Say stopped and leave; what is not acknowledged stays in the outbox."""
@@ -220,6 +222,7 @@ class Link:
         self._greeting = None
         self.connected = True
         self.connections += 1
+        self._backoff.reset()
         self._online_ms = self.clock.up_ms()
         self.outbox.connected(True)
         self._begin_backlog()
@@ -308,8 +311,8 @@ class Link:
             if getattr(client, name):
                 self.counters.add("mqtt_" + name, getattr(client, name))
         self._client = self._greeting = None
-        if self.connected and self.clock.up_ms() - self._online_ms >= _STEADY_MS:
-            self._backoff.reset()
+        if self.connected and self.clock.up_ms() - self._online_ms < _STEADY_MS:
+            self._least_ms = _HURRIED_MS
         self.connected = False
         flying = [entry for entry, _ in self._flying.values()]
         self._flying = {}
