@@ -9,6 +9,7 @@ import os
 import struct
 
 from .constant import const
+from .copies import settle, settle_folder
 
 HEADER = 16
 _SIGNED = const(12)  # bytes of the header that the CRC covers
@@ -79,23 +80,6 @@ class Segment:
 def after(entry: Entry) -> "tuple[int, int]":
     """The position behind an entry that has the payload of its frame."""
     return entry.position[0], entry.position[1] + HEADER + len(entry.payload)
-
-
-def settle(file) -> None:
-    """Make sure that what was written is on the medium; littlefs does so when the file closes."""
-    if hasattr(os, "fsync"):
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def settle_folder(path: str) -> None:
-    """The same for the names in a folder."""
-    if hasattr(os, "fsync"):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 class FrameFiles:

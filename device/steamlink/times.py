@@ -9,7 +9,7 @@ import struct
 
 from . import contract, stamps
 from .constant import const
-from .frames import settle, settle_folder
+from .copies import settle, settle_folder
 
 _RECORD = const("<IqB")
 _SIZE = const(13)
