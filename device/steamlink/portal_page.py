@@ -72,7 +72,7 @@ _TEXTS = {
         "joins": "entra na rede {}",
         "connects": "se conecta a {}",
         "saved_text": "O dispositivo reinicia e {}. Você pode fechar esta página. "
-        "Se ele não aparecer no painel em alguns minutos, confira rede, senha e endereço.",
+        "Se a caldeira não aparecer no painel em alguns minutos, confira rede, senha e endereço.",
     },
     "en": {
         "title": "Set up device",
@@ -111,7 +111,7 @@ _TEXTS = {
         "joins": "joins the network {}",
         "connects": "connects to {}",
         "saved_text": "The device restarts and {}. You may close this page. "
-        "If it is not on the panel within minutes, check network, password and address.",
+        "If its boiler is not on the dashboard within minutes, check network, password and address.",
     },
 }
 _META = (
