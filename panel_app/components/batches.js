@@ -24,7 +24,7 @@ function dayMap(state, point) {
     node.append(h("svg:text", { x: CELL.left - 8, y: y + 13, class: "st-map-hour" }, two(hour)))
     for (let minute = 0; minute < 60; minute++) {
       const index = hour * 60 + minute
-      const rect = h("svg:rect", { x: columnX(minute), y, width: CELL.w, height: CELL.h, rx: 1.5, class: "st-cell", "data-minute": index })
+      const rect = h("svg:rect", { x: columnX(minute), y, width: CELL.w, height: CELL.h, rx: 1.5, class: "st-cell st-future", "data-minute": index })
       cells.push({ rect, x: columnX(minute), y, mark: null })
       node.append(rect)
     }
@@ -109,8 +109,10 @@ export function render({ model }) {
     look()
   }
   const look = () => {
+    if (!state?.texts) return
     day = parse(model.data)
-    if (!day.cells || !state?.texts) return
+    if (day.day !== state.day) day = {}  // the answer for this day is still to come
+    if (!day.cells) return showDetail()
     byMinute = new Map(day.cells.map((cell) => [cell[0], cell]))
     drawMap()
     drawFigures()
@@ -169,7 +171,7 @@ export function render({ model }) {
     const t = state.texts
     const newest = day.cells?.at(-1)?.[0]
     const minute = pointed ?? newest
-    if (minute === undefined) {
+    if (minute === undefined || !day.cells) {
       detail.replaceChildren(h("p", { class: "st-quiet" }, t.pick_minute))
       return
     }

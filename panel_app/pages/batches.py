@@ -37,12 +37,13 @@ class BatchesState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BatchesDay(msgspec.Struct, frozen=True, kw_only=True):
-    """A day's minutes that have a batch; `until` is the first minute still to come.
+    """The minutes of `day` that have a batch; `until` is the first minute still to come.
 
     `since` is the first minute with a batch: what lies before is not called missing.
     `hour` holds the rows of the last 60 minutes, oldest first, across midnight.
     """
 
+    day: str
     cells: list[Cell]
     since: int
     until: int
@@ -58,6 +59,7 @@ class BatchesPage:
         self._given = given
         self._zone = ZoneInfo(given.batch_zone)
         self._day = given.route.day
+        self._built: date | None = None
         self._asked_us = 0
         self.view: Any = Batches()
 
@@ -66,9 +68,12 @@ class BatchesPage:
         self._build()
 
     def refresh(self) -> None:
-        """Ask again now and then while the day is today."""
+        """Ask again now and then while the day is today; follow today over midnight."""
         now_us = to_us(self._given.clock())
-        if self._shown(now_us) == self._today(now_us) and now_us - self._asked_us > REFRESH_US:
+        shown = self._shown(now_us)
+        if shown != self._built:
+            self._build()
+        elif shown == self._today(now_us) and now_us - self._asked_us > REFRESH_US:
             self._ask(now_us)
 
     def close(self) -> None:
@@ -78,6 +83,7 @@ class BatchesPage:
         given = self._given
         now_us = to_us(given.clock())
         shown, today = self._shown(now_us), self._today(now_us)
+        self._built = shown
         self.view.build(
             BatchesState(
                 lang=given.translator.language,
@@ -99,6 +105,8 @@ class BatchesPage:
         self._given.fetch(future, partial(self._take, day))
 
     def _take(self, day: date, found: list[BatchMinute]) -> None:
+        if day != self._built:
+            return
         now = self._given.clock().astimezone(self._zone)
         self.view.give(batches_day(day, found, now))
 
@@ -155,6 +163,7 @@ def batches_day(day: date, found: list[BatchMinute], now: datetime) -> BatchesDa
     minutes = [end - timedelta(minutes=ago) for ago in range(59, -1, -1)]
     rows = {one.batch_id: one.rows for one in found}
     return BatchesDay(
+        day=day.isoformat(),
         cells=cells,
         since=since,
         until=until,

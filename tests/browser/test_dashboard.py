@@ -203,13 +203,40 @@ def test_batches_show_every_minute_with_its_key(open_page: Opens):
     page = open_page("?page=batches&lang=en")
     expect(page.locator(".st-batch-id")).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d_\d\d-\d\d$"))
     page.locator(".st-step").first.click()
+    expect(page.get_by_role("button", name="Today")).to_be_visible()
     expect(page.locator(".st-cell.st-missing[data-minute]").first).to_be_attached()
 
     page.locator('.st-cell[data-minute="754"]').hover()
 
     expect(page.locator(".st-batch-id")).to_have_text(re.compile(r"_12-34$"))
     expect(page.locator(".st-cell[data-minute]")).to_have_count(1_440)
+
+
+def test_batches_of_another_day_never_show_minutes_of_the_day_before(open_page: Opens):
+    """Until the answer for the chosen day is there, no batch id is made of the old one's."""
+    page = open_page("?page=batches&lang=en")
+    expect(page.locator(".st-batch-id")).to_be_visible()
+    page.locator(".st-batches").evaluate(COLLECT_BATCH_IDS)
+
+    page.locator(".st-step").first.click()
+
     expect(page.get_by_role("button", name="Today")).to_be_visible()
+    expect(page.locator(".st-batch-id")).to_have_text(re.compile(r"_23-59$"))
+    yesterday = page.locator(".st-batch-id").inner_text()
+    seen = page.evaluate("seenBatchIds")
+    assert yesterday in seen
+    assert {batch_id for batch_id in seen if batch_id[:10] == yesterday[:10]} == {yesterday}
+
+
+COLLECT_BATCH_IDS = """(node) => {
+  window.seenBatchIds = []
+  const look = () => {
+    const shown = node.querySelector(".st-batch-id")
+    if (shown) window.seenBatchIds.push(shown.textContent)
+  }
+  new MutationObserver(look).observe(node, { childList: true, subtree: true })
+}"""
+"""Keep every batch id that the page shows from here on, however shortly."""
 
 
 def test_exports_are_files_in_the_language_of_the_page(shown: Scene, open_page: Opens):

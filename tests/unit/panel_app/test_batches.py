@@ -1,9 +1,22 @@
 """The day of batches: its minutes, its gaps, its last hour."""
 
-from datetime import UTC, date, datetime
+from concurrent.futures import Future
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
-from panel_app.pages.batches import MINUTES_A_DAY, batches_day, day_span
+import msgspec
+
+from panel_app.i18n import translator_of
+from panel_app.pages.batches import (
+    MINUTES_A_DAY,
+    BatchesDay,
+    BatchesPage,
+    BatchesState,
+    batches_day,
+    day_span,
+)
+from panel_app.route import Route
 from store.port import BatchMinute
 
 DAY = date(2026, 11, 23)
@@ -75,3 +88,61 @@ def test_day_span_follows_the_clock_changes_of_its_zone():
     ]
 
     assert lengths == [23, 25, 24]
+
+
+class Asked:
+    """A page's surroundings; each question waits until `answer` is called."""
+
+    def __init__(self):
+        self.now = datetime(2026, 11, 23, 23, 59, 50, tzinfo=UTC)
+        self.waiting = []
+        self.page = BatchesPage(
+            SimpleNamespace(
+                clock=lambda: self.now,
+                translator=translator_of("en"),
+                route=Route(page="batches"),
+                batch_zone="UTC",
+                history=SimpleNamespace(batches=lambda span: Future()),
+                fetch=lambda future, then: self.waiting.append(then),
+                go=lambda route: None,
+            )
+        )
+        self.page.open()
+
+    def answer(self, index, *batch_ids):
+        """Answer a question, the oldest first."""
+        self.waiting.pop(index)([minute(batch_id) for batch_id in batch_ids])
+
+    @property
+    def built(self):
+        """The day that the page is built for."""
+        return msgspec.json.decode(self.page.view.state, type=BatchesState).day
+
+    @property
+    def given(self):
+        """The day whose minutes it was given."""
+        return msgspec.json.decode(self.page.view.data, type=BatchesDay).day
+
+
+def test_today_open_over_midnight_becomes_the_new_day():
+    """The page follows: the day's name and its minutes are of one day, before and after."""
+    asked = Asked()
+    asked.answer(0, "2026-11-23_23-59")
+    assert (asked.built, asked.given) == ("2026-11-23", "2026-11-23")
+
+    asked.now += timedelta(seconds=12)
+    asked.page.refresh()
+    asked.answer(0, "2026-11-24_00-00")
+
+    assert (asked.built, asked.given) == ("2026-11-24", "2026-11-24")
+
+
+def test_answer_for_a_day_that_was_left_is_not_shown():
+    """The slower answer, for the day before, does not take the place of the chosen one's."""
+    asked = Asked()
+    asked.page.receive({"type": "day", "step": -1})
+    asked.answer(1, "2026-11-22_10-00")
+
+    asked.answer(0, "2026-11-23_10-00")
+
+    assert (asked.built, asked.given) == ("2026-11-22", "2026-11-22")
