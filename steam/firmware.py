@@ -101,14 +101,16 @@ def make_update(
 
 
 def compile_source(source: bytes, name: str) -> bytes:
-    """The bytecode of one file; `name` is what tracebacks on the device call it.
+    """The bytecode of one file; `name` is its path, such as steamlink/app.py.
 
-    Without line numbers (-O3): a Pico W's flash has no block to spare, nor a board its memory.
+    Tracebacks on the device name its module, which costs no memory as a path would. Without line
+    numbers (-O3): a Pico W's flash has no block to spare, nor a board its memory.
     """
+    module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     with tempfile.TemporaryDirectory() as folder:
         file, out = Path(folder) / "in.py", Path(folder) / "out.mpy"
         file.write_bytes(source)
-        command = [_compiler(), "-O3", "-s", name, "-o", str(out), str(file)]
+        command = [_compiler(), "-O3", "-s", module, "-o", str(out), str(file)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a locked package's program, our own sources
         if done.returncode != 0 or not out.exists():
             raise FirmwareFault(f"{name} does not compile: {done.stderr.strip()[-500:]}")

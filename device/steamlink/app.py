@@ -321,8 +321,10 @@ class App:
             self._spawn(self._update(args))
 
     async def _update(self, args) -> None:
+        from . import ota
+
         try:
-            if await self.renewal.update(args):
+            if await ota.update_device(self, args):
                 await self._restart("update")
         finally:
             self.updating = False

@@ -53,6 +53,40 @@ def room(size: int) -> int:
     return 2 * size + 49152
 
 
+async def update_device(app: object, args: "Mapping") -> bool:
+    """Fetch new firmware for `app` (app.App) with its connection to the broker closed, for the memory.
+
+    True asks for a restart; whatever went wrong is told, and the device goes on.
+    """
+    await asyncio.sleep(1)  # the ack goes first
+    try:
+        await app.link.close()
+        key = app.link.config["ota"]["key"]
+        tls = _trusted(app, args["url"])
+        await update(args, app.board, key, tls=tls, keep=app.outbox.room())
+    except Exception as fault:  # noqa: BLE001 - see above
+        app.counters.add("updates_refused")
+        why = str(fault) or type(fault).__name__
+        app.log.note("update refused: " + why)
+        app.session.event("config", {"update": "refused", "fault": why[:200]})
+        return False
+    else:
+        return True
+    finally:
+        app.link.paused = False
+
+
+def _trusted(app: object, url: str) -> object:
+    """The plant's CA for an update over https."""
+    if not url.startswith("https:"):
+        return None
+    from . import tls
+
+    ca = app.link.config["mqtt"]["ca"]
+    app.clock.certificate_time()
+    return tls.from_file(app.board.folder + "/" + ca if ca else None)
+
+
 async def update(
     args: "Mapping",
     board: object,

@@ -1,4 +1,4 @@
-"""What changes a device while it lives: configuration, next password, new firmware.
+"""What changes a device while it lives: configuration, next password, new firmware (ota).
 
 Each of them proves itself by a connection, or is taken back.
 """
@@ -72,31 +72,6 @@ class Renewal:
         link.config = new
         return True
 
-    async def update(self, args) -> bool:
-        """Fetch new firmware with the connection to the broker closed, for its memory.
-
-        True asks for a restart; whatever went wrong is told, and the device goes on.
-        """
-        from . import ota
-
-        app = self._app
-        await asyncio.sleep(1)  # the ack goes first
-        try:
-            await app.link.close()
-            key = app.link.config["ota"]["key"]
-            tls = self._trusted(args["url"])
-            await ota.update(args, app.board, key, tls=tls, keep=app.outbox.room())
-        except Exception as fault:  # noqa: BLE001 - see above
-            app.counters.add("updates_refused")
-            why = str(fault) or type(fault).__name__
-            app.log.note("update refused: " + why)
-            app.session.event("config", {"update": "refused", "fault": why[:200]})
-            return False
-        else:
-            return True
-        finally:
-            app.link.paused = False
-
     def ask_slots(self, question: str):
         """Ask `slots`, which is loaded for that only; None where flash refuses."""
         from . import slots
@@ -164,13 +139,3 @@ class Renewal:
         link.config = config.values
         link.password_promoted()
         self._app.log.note("the next password is in force")
-
-    def _trusted(self, url: str):
-        """The plant's CA for an update over https."""
-        if not url.startswith("https:"):
-            return None
-        from . import tls
-
-        ca = self._app.link.config["mqtt"]["ca"]
-        self._app.clock.certificate_time()
-        return tls.from_file(self._app.board.folder + "/" + ca if ca else None)

@@ -212,14 +212,15 @@ def test_update_of_a_board_holds_its_files_and_says_for_whom(tmp_path, board):
 
 
 def test_update_compiled_is_bytecode_without_paths_of_this_machine(tmp_path):
-    """Tracebacks of a device name its files, not ours."""
+    """Tracebacks of a device name its modules, not our files."""
     made = firmware.make_update("pico_w", tmp_path / "u.tar", version="1")
     content = made.path.read_bytes()
 
     with tarfile.open(made.path) as archive:
         names = archive.getnames()
     assert not [name for name in names if name.endswith(".py")]
-    assert b"steamlink/contract.py" in content
+    assert b"steamlink.contract" in content
+    assert b"steamlink/contract.py" not in content
     assert str(micropython.ROOT).encode() not in content
 
 

@@ -6,7 +6,7 @@ import sys
 import unittest
 
 from device.steamlink import app as firmware
-from device.steamlink import codec, renewal, slots
+from device.steamlink import codec, ota, renewal, slots
 from device.steamlink.copies import Copies
 from device.steamlink.hal import fake, unix
 from tests.firmware import folders
@@ -410,7 +410,7 @@ class TestApp(unittest.TestCase):
         device = self.started()
         begun = []
 
-        async def update(args):
+        async def update(_app, args):
             begun.append(args)
             await asyncio.sleep(0.01)
 
@@ -424,9 +424,11 @@ class TestApp(unittest.TestCase):
             await asyncio.sleep(0.05)
             return during
 
-        device.renewal.update = update
-
-        self.assertTrue(asyncio.run(run()))
+        kept, ota.update_device = ota.update_device, update
+        try:
+            self.assertTrue(asyncio.run(run()))
+        finally:
+            ota.update_device = kept
         self.assertEqual(begun, [1, 3])
         self.assertFalse(device.updating)
 
@@ -435,14 +437,15 @@ class TestApp(unittest.TestCase):
         device = self.started()
         device.link.paused = False
 
-        def explode(url):
+        def explode():
             raise KeyError("nobody thought of it")
 
-        device.renewal._trusted = explode
-        asyncio.run(device._update({"url": "http://192.0.2.1/x"}))
+        device.clock.certificate_time = explode
+        asyncio.run(device._update({"url": "https://192.0.2.1/x"}))
 
         self.assertFalse(device.link.paused)
         self.assertEqual(device.counters.get("updates_refused"), 1)
+        self.assertIn("nobody thought of it", device.log_lines()[-1])
 
     def test_app_restart_whose_goodbye_fails_restarts(self):
         """The end comes, whatever the broker or the memory does to the goodbye."""
