@@ -19,7 +19,7 @@ _MOST_DELAY_MS = const(30000)
 _NETWORK_MS = const(30000)
 _CONNECT_MS = const(15000)
 _STEADY_MS = const(2000)
-_HURRIED_MS = const(500)  # after a shorter one: two boards of one name would take over for ever
+_HURRIED_MS = const(500)  # after a shorter one, doubled by each in a row: two boards of one name
 _SLOWLY_MS = const(30000)  # after a refusal: it asks for a person, not for haste
 _RESET_NETWORK_MS = const(300000)
 _RESTART_MS = const(1800000)
@@ -68,6 +68,7 @@ class Link:
         self._use_next = False
         self._online_ms = 0
         self._least_ms = 0
+        self._hurried = 0  # connections in a row that ended soon after the greeting
         self._network_since = None
         self._distrust = ""
 
@@ -312,7 +313,10 @@ class Link:
                 self.counters.add("mqtt_" + name, getattr(client, name))
         self._client = self._greeting = None
         if self.connected and self.clock.up_ms() - self._online_ms < _STEADY_MS:
-            self._least_ms = _HURRIED_MS
+            self._least_ms = min(_HURRIED_MS << self._hurried, _SLOWLY_MS)
+            self._hurried = min(self._hurried + 1, 6)
+        elif self.connected:
+            self._hurried = 0
         self.connected = False
         flying = [entry for entry, _ in self._flying.values()]
         self._flying = {}

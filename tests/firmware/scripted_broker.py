@@ -9,7 +9,7 @@ PUBLISH = 0x30
 SUBSCRIBE = 0x80
 PINGREQ = 0xC0
 DISCONNECT = 0xE0
-_PATIENCE_S = 5
+_PATIENCE_S = 20  # only where something fails, or the machine is busy
 
 
 def run(coroutine):

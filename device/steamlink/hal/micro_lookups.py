@@ -51,18 +51,19 @@ async def address(name: str, server: str, up_ms, timeout_ms: int = 5000) -> str:
         place = socket.getaddrinfo(where[0], where[1])[0][-1]
         if where != _MULTICAST:
             link.connect(place)  # nobody else is heard
-        until = up_ms() + timeout_ms
-        again = 0
+        again = up_ms()
+        until = again + timeout_ms
         while True:
+            # First: what came while the loop was held up has come in time.
+            found = _read(_receive(link), number, question, name)
+            if found is not None:
+                return found
             now = up_ms()
             if now >= until:
                 raise OSError("{}: no answer from {} in {} ms".format(name, where[0], timeout_ms))
             if now >= again:
                 again = now + _TRY_MS
                 link.sendto(query, place) if where == _MULTICAST else link.send(query)
-            found = _read(_receive(link), number, question, name)
-            if found is not None:
-                return found
             await asyncio.sleep(_POLL_S)
     finally:
         link.close()

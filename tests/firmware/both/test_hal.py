@@ -343,7 +343,7 @@ class TestTcp(unittest.TestCase):
             bus.discard()
             await asyncio.sleep(0.05)
             await bus.write(b"new")
-            return await bus.read(9, 100)
+            return await bus.read(9, 2000)
 
         self.assertEqual(self.with_server(self.echo, talk), b"new")
 

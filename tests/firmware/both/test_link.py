@@ -318,7 +318,11 @@ class TestLink(unittest.TestCase):
                 elif first & 0xF0 == scripted.PUBLISH:
                     await session.send(b"\x40\x02" + scripted.id_of(body).to_bytes(2, "big"))
 
+        async def rest(wait_ms, checkin):
+            await asyncio.sleep(0.001)
+
         async def steps(scene):
+            scene.link._rest = rest
             await scripted.eventually(lambda: scene.outbox.drops == 1)
             await scripted.eventually(lambda: scene.link.connected)
             scene.rows(4.2)
@@ -526,10 +530,13 @@ class TestLink(unittest.TestCase):
 
             scene.link._backoff._random = lambda: 0.0
             scene.link._rest = rest
-            await scripted.eventually(lambda: len(waits) > 4)
-            self.assertEqual(waits[:5], [500] * 5)
+            await scripted.eventually(lambda: len(waits) > 7)
+            self.assertEqual(waits[:8], [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000])
             lasting[0] = 11000
             await scripted.eventually(lambda: 0 in waits)
+            lasting[0] = 100
+            lasted = waits.index(0)
+            await scripted.eventually(lambda: 500 in waits[lasted:])
 
         self.run_scene(scene, steps)
 

@@ -15,7 +15,7 @@ PLACE = bytes([192, 0, 2, 44])
 class TestLookups(unittest.TestCase):
     """One name."""
 
-    def ask(self, script, name="broker.plant.example", timeout_ms=150):
+    def ask(self, script, name="broker.plant.example", timeout_ms=4000):
         """What `address` gives, or the words of its fault."""
 
         async def both():

@@ -433,7 +433,7 @@ class TestModbus(unittest.TestCase):
 
             async def cancel_and_read(unit=unit, framing=framing):
                 async with Server(unit, pace_s=0.004) as bus:
-                    asks = master(bus, framing, timeout_ms=100)
+                    asks = master(bus, framing, timeout_ms=2000)
                     task = asyncio.create_task(asks.read(1, "holding", 100, 4))
                     await asyncio.sleep(0.03)
                     task.cancel()

@@ -90,7 +90,7 @@ class TestQuery(unittest.TestCase):
     def setUp(self):
         self.clock = Clock(Board())
 
-    def ask(self, script, timeout_ms=150):
+    def ask(self, script, timeout_ms=1000):
         """Ask a server with this script; the time, or the words of the fault."""
         self.server = Server(script)
         self.server.open()
@@ -111,14 +111,16 @@ class TestQuery(unittest.TestCase):
         """A well-formed question (version 4, mode 3, 48 bytes) has an answer within ms."""
         for _ in range(3):  # across the wrap of the ticks
             utc_ms = self.ask(packet)
-            self.assertTrue(NOW_MS <= utc_ms < NOW_MS + 100)
+            self.assertTrue(NOW_MS <= utc_ms <= NOW_MS + 500)
             self.assertEqual((len(self.server.questions[0]), self.server.questions[0][0]), (48, 35))
 
     def test_sntp_query_adds_half_the_round_trip(self):
         """An answer after 80 ms is 40 ms old."""
-        utc_ms = self.ask(lambda question: [80, packet(question)], 1000)
+        begun_ms = time.time_ns() // 1000000
+        utc_ms = self.ask(lambda question: [80, packet(question)])
+        took_ms = time.time_ns() // 1000000 - begun_ms
 
-        self.assertTrue(NOW_MS + 39 <= utc_ms < NOW_MS + 80)
+        self.assertTrue(39 <= utc_ms - NOW_MS <= took_ms / 2 + 1)
 
     def test_sntp_query_asks_with_a_different_number_each_time(self):
         """So that nobody can answer who has not seen the question."""
@@ -168,7 +170,7 @@ class TestQuery(unittest.TestCase):
             wrong = forged[:24] + bytes(8) + forged[32:]
             return [b"", b"x", forged[:47], wrong, bytes(48), packet(question)]
 
-        self.assertTrue(NOW_MS <= self.ask(script) < NOW_MS + 100)
+        self.assertTrue(NOW_MS <= self.ask(script) <= NOW_MS + 500)
 
     def test_sntp_query_flooded_with_wrong_packets_ends_in_time(self):
         """A flood is no answer."""
@@ -193,7 +195,7 @@ class TestQuery(unittest.TestCase):
         """The 32 bits of NTP wrap in February 2036 (RFC 4330, 3); signed ones end in 2038."""
         for utc_ms in (2085978495000, 2085978496000, 2147483647000, 2147483648000, 4102444799000):
             found = self.ask(lambda question, utc_ms=utc_ms: packet(question, utc_ms))
-            self.assertTrue(utc_ms <= found < utc_ms + 100)
+            self.assertTrue(utc_ms <= found <= utc_ms + 500)
 
 
 class TestKeepTime(unittest.TestCase):
@@ -233,7 +235,7 @@ class TestKeepTime(unittest.TestCase):
                     self.clock,
                     [server.host for server in servers],
                     on_time=lambda: self.times.append(self.clock.utc_ms()),
-                    timeout_ms=60,
+                    timeout_ms=300,
                     log=self.log,
                     sleep=sleep,
                     **settings,
