@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers.absence import go_without, missing, skip_aloud
 from tests.servers.influxdb import InfluxDB, InfluxDBServer, any_influxdb, own_server
@@ -17,6 +18,14 @@ from tests.servers.rabbitmq import INSTALL as RABBITMQ_INSTALL
 from tests.servers.rabbitmq import PROGRAM, RabbitMQ, RabbitMQServer, any_rabbitmq
 
 ROOT = Path(__file__).resolve().parents[1]
+# A busy machine is no fault of what is tested.
+settings.register_profile(
+    "untimed",
+    parent=settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("untimed")
 _GROUPS = {"chaos": ("chaos",), "servers": ("broker", "influx"), "browser": ("browser",)}
 
 

@@ -231,7 +231,6 @@ def test_rows_written_come_back_with_boot_seq_and_codes(store):
 
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=60))
@@ -650,7 +649,6 @@ def test_statuses_body_of_64_kib_is_kept_whole(store):
 
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(text=st.text(max_size=300))

@@ -233,9 +233,7 @@ def test_retention_is_what_init_made(new_store):
     assert made.retention() == FOR_EVER
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rolled=st.lists(st.tuples(st.integers(0, 47), st.integers(1, 12)), max_size=3),
     start=st.integers(0, 2 * DAY),
