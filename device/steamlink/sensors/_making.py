@@ -24,6 +24,7 @@ COMMON = {
 
 _LETTERS = const("abcdefghijklmnopqrstuvwxyz0123456789_")
 _MOST_DECIMALS = const(6)
+_LEAST_TIMEOUT_MS = const(50)
 _LEVELS = const((0, 1, None))
 _INFINITY = float("inf")
 _PACKAGE = __name__.rsplit(".", 1)[0]
@@ -144,8 +145,9 @@ def numeric(what, value, least=None, most=None, *, whole=False):
 
 
 def _check(cfg):
-    for key in ("every_ms", "lead_ms", "timeout_ms"):
+    for key in ("every_ms", "lead_ms"):
         numeric(key, cfg[key], 0, whole=True)
+    numeric("timeout_ms", cfg["timeout_ms"], _LEAST_TIMEOUT_MS, whole=True)
     for key in ("low", "high"):
         if cfg[key] is not None:
             numeric(key, cfg[key])

@@ -166,6 +166,14 @@ class TestSensors(unittest.TestCase):
             self.assertIn(key, faults[0])
             self.assertEqual(made[0].metrics(), [("a", "", 1, None, None)])
 
+    def test_sensors_with_time_out_that_nothing_can_keep_are_refused(self):
+        """At 0 ms no answer is in time: the sensor would never have a value."""
+        for timeout_ms, good in ((0, False), (1, False), (49, False), (50, True), (60000, True)):
+            cfg = {"kind": "max31855", "bus": "spi", "metric": "a", "timeout_ms": timeout_ms}
+            _, faults = make(cfg, spi={"kind": "spi"})
+            wrong = "sensors[0]: timeout_ms {}: a whole number from 50".format(timeout_ms)
+            self.assertEqual(faults, [] if good else [wrong])
+
     def test_sensors_with_any_wrong_value_of_a_driver_are_refused_by_its_key(self):
         """Whatever stands where a driver wants a number, a switch or a list; it says which."""
         wrong = ("x", -1, None, True, 10**9, [], 2.5, float("inf"))
