@@ -4,7 +4,7 @@ import asyncio
 
 from . import contract
 from .constant import const
-from .sensors import SensorError
+from .sensors import SensorError, span_ms
 
 _NEVER = const(-1)
 _LOOK_MS = const(50)
@@ -26,7 +26,7 @@ class Turn:
         self.pending = False
         self.task = None
         self.columns = columns
-        self.span_ms = max(-(-cfg.get("every_ms", 0) // period_ms), 1) * period_ms
+        self.span_ms = span_ms(cfg, period_ms)
         self._board = board
         self._lead_ms = min(cfg.get("lead_ms", 0), self.span_ms)
         self._timeout_ms = cfg.get("timeout_ms", 500)

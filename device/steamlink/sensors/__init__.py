@@ -22,6 +22,11 @@ else:
         return asyncio.sleep(ms / 1000)
 
 
+def span_ms(cfg, period_ms):
+    """How long a sensor has from reading to reading: whole periods, at least one."""
+    return max(-(-cfg.get("every_ms", 0) // period_ms), 1) * period_ms
+
+
 class SensorError(Exception):
     """A sensor has no reading: `code` is the OPC quality code, `text` says why."""
 

@@ -88,6 +88,7 @@ class Driver(Sensor):
         if not 0 < r0 < numeric("reference", cfg["reference"]):
             raise ValueError("r0 is above 0, reference above r0")
         numeric("lead_ohm", cfg["lead_ohm"], 0, r0)
+        cfg["lead_ms"] = max(cfg["lead_ms"], _BIAS_MS + _CYCLE_MS + _CONVERT_MS)
         self._base = (_THREE_WIRES if cfg["wires"] == 3 else 0) | (  # noqa: PLR2004 - wires
             _FIFTY if cfg["mains_hz"] == 50 else 0  # noqa: PLR2004 - Hz
         )
