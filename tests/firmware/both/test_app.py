@@ -556,6 +556,34 @@ class TestApp(unittest.TestCase):
 
         self.assertEqual(device.outbox.take_losses(), [(1, 2, 2, 1)])
 
+    def test_app_losses_that_found_no_memory_are_told_later(self):
+        """Each once, however many were told before; what telling of them lost is told too."""
+        device = self.started()
+        self.sent(device)
+        for boot in (11, 12, 13):
+            device.outbox._losses.add(boot, 1, 4, 4)
+        event, told = device.session.event, []
+
+        def scarce(name, details):
+            if len(told) == 1:
+                device.outbox.lose(99)
+                raise MemoryError
+            told.append((details["boot"], details["from"], details["to"], details["count"]))
+
+        device.session.event = scarce
+        with self.assertRaises(MemoryError):
+            device._tell_losses()
+        device.session.event = event
+        device._tell_losses()
+
+        self.assertEqual(told, [(11, 1, 4, 4)])
+        later = [message["d"] for _, message in self.sent(device)]
+        self.assertEqual(
+            [(each["boot"], each["count"]) for each in later], [(12, 4), (13, 4), (1, 1)]
+        )
+        self.assertEqual(device.outbox.drops, 13)
+        self.assertEqual(device.outbox.take_losses(), [])
+
     def test_app_message_never_takes_more_than_a_quarter_of_the_ring(self):
         """Whole, with every value bad, or good and without time: what is made can be read again."""
         config = dict(CONFIG)
