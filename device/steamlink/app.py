@@ -230,9 +230,7 @@ class App:
             if self.measuring is not None:
                 self.measuring.put_rows_if_due(up_ms)
             self.outbox.tick()
-            for boot, first, last, count in self.outbox.take_losses():
-                details = {"boot": boot, "from": first, "to": last, "count": count}
-                self.session.event("loss", details)
+            self._tell_losses()
             if up_ms >= floor_at:
                 floor_at = up_ms + _FLOOR_MS
                 self.clock.save_floor()
@@ -242,6 +240,18 @@ class App:
                 gc.collect()
                 self._say_diag()
             self._prove(up_ms)
+
+    def _tell_losses(self) -> None:
+        losses = self.outbox.take_losses()
+        try:
+            while losses:
+                boot, first, last, count = losses[0]
+                details = {"boot": boot, "from": first, "to": last, "count": count}
+                self.session.event("loss", details)
+                losses.pop(0)
+        finally:
+            if losses:
+                self.outbox.give_back_losses(losses)
 
     def _stalled(self, names) -> None:
         """A task hangs and the watchdog will bite in seconds: keep what there is, and say who."""

@@ -84,18 +84,21 @@ class Gathering:
     def take(self):
         """Hand over what waits: (up_ms of row 0, rows [dt_ms, value...], quality).
 
-        Quality lists (row, column, code). With nothing waiting: (None, [], []).
+        Quality lists (row, column, code). With nothing waiting: (None, [], []). MemoryError leaves
+        all of it waiting.
         """
         rows, codes = self._rows, self._codes
-        self._rows, self._codes = [], []
-        self._urgent = False
         if not rows:
-            return None, rows, codes
+            return None, [], []
         start_ms = rows[0][0]
         quality = []
-        for number, row in enumerate(rows):
-            row[0] -= start_ms
-            quality.extend(
-                [(number, column, codes[number][column]) for column in sorted(codes[number])]
-            )
-        return start_ms, rows, quality
+        for number, found in enumerate(codes):
+            quality.extend([(number, column, found[column]) for column in sorted(found)])
+        offsets = [row[0] - start_ms for row in rows]
+        taken = start_ms, rows, quality
+        self._rows, self._codes = [], []
+        # Nothing below needs memory: until here what failed has changed nothing.
+        self._urgent = False
+        for number in range(len(offsets)):
+            rows[number][0] = offsets[number]
+        return taken

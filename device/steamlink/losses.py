@@ -15,6 +15,9 @@ class Losses:
     def add(self, boot: int, first: int, last: int, count: int) -> None:
         """`count` messages of a boot with seq from `first` to `last` are lost."""
         self.count += count
+        self._join(boot, first, last, count)
+
+    def _join(self, boot: int, first: int, last: int, count: int) -> None:
         ranges = self._ranges
         for index, known in enumerate(ranges):
             if known[0] == boot:
@@ -29,3 +32,9 @@ class Losses:
         ranges = self._ranges
         self._ranges = []
         return ranges
+
+    def give_back(self, untold: "list[tuple[int, int, int, int]]") -> None:
+        """Some that were taken could not be told: they come before what was lost since."""
+        since, self._ranges = self._ranges, untold
+        for lost in since:
+            self._join(*lost)

@@ -72,17 +72,21 @@ class Measuring:
     def put_rows(self) -> None:
         """Make a message of the rows that wait."""
         app, live = self._app, self._live()
-        up_ms, rows, quality = self.gathering.take()
+        try:
+            up_ms, rows, quality = self.gathering.take()
+        except MemoryError:
+            app.counters.add("rows_waiting")
+            return
         if not rows:
             return
         seq = app.session.seq
         try:
             app.session.rows(self.sampler.names, up_ms, rows, quality, live=live)
         except (ValueError, MemoryError) as fault:
-            app.counters.add("rows_refused", len(rows))
-            app.log.note("rows not kept: {}".format(fault))
             if app.session.seq == seq:  # it has no number yet
                 app.session.give_up()
+            app.counters.add("rows_refused", len(rows))
+            app.log.note("rows not kept: {}".format(fault))
         if live:
             app.link.wake()
 

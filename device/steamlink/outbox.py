@@ -422,6 +422,10 @@ class Outbox:
             return self._losses.take()
         return []
 
+    def give_back_losses(self, losses: "list[tuple[int, int, int, int]]") -> None:
+        """Some that were taken could not be told."""
+        self._losses.give_back(losses)
+
 
 def _segment_bytes(limit_bytes: int) -> int:
     """16 KiB; a large log has larger segments, so that the list of them stays short."""

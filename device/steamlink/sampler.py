@@ -16,6 +16,7 @@ _QUIET_MS = const(
 )  # an event is written to flash: a loose wire must not write ten a minute more
 _OLD_SPANS = const(2)
 _LOST_SPANS = const(5)
+_STALE_ROWS = const(2)  # so many are old because the loop stood still, not for the sensor's fault
 
 
 class Sampler:
@@ -60,6 +61,7 @@ class Sampler:
         self._columns = []
         self._limits = []
         self._open_ms = None
+        self._wake_ms = 0  # when it meant to go on
         self._jitter = array("H", [0] * _JITTERS)
         self._jitters = 0
         for driver in sensors:
@@ -104,7 +106,7 @@ class Sampler:
 
     async def run(self):
         """Sample until cancelled."""
-        now_ms = self.clock.up_ms()
+        self._wake_ms = now_ms = self.clock.up_ms()
         due_ms = (now_ms // self.period_ms + 1) * self.period_ms
         for column in self._columns:
             column.told_ms = now_ms
@@ -116,7 +118,7 @@ class Sampler:
                 late_ms = now_ms - due_ms
                 self._jitter[self._jitters % _JITTERS] = min(late_ms, _MOST_JITTER_MS)
                 self._jitters += 1
-                self._begin_row(now_ms, due_ms)
+                self._begin_row(now_ms)
                 missed = late_ms // self.period_ms
                 if missed:
                     self.count("periods_missed", missed)
@@ -129,6 +131,7 @@ class Sampler:
         """Wait for `due_ms`, and meanwhile begin, expire and close what is due before it."""
         while True:
             now_ms = self.clock.up_ms()
+            late_ms = now_ms - self._wake_ms
             wake_ms = due_ms
             if self._open_ms is not None:
                 close_ms = self._open_ms + self._settle_ms
@@ -137,19 +140,21 @@ class Sampler:
                 else:
                     wake_ms = min(wake_ms, close_ms)
             for turn in self._turns:
-                at_ms = turn.advance(now_ms)
+                at_ms = turn.advance(now_ms, late_ms)
                 if at_ms is not None and at_ms < wake_ms:
                     wake_ms = at_ms
             if now_ms >= due_ms:
+                self._wake_ms = now_ms
                 return now_ms
-            await self._sleep_ms(max(wake_ms - now_ms, 1))
+            self._wake_ms = wake_ms
+            await self._sleep_ms(wake_ms - now_ms)
 
-    def _begin_row(self, now_ms, due_ms):
+    def _begin_row(self, now_ms):
         if self._open_ms is not None:
             self._close_row()
         self._open_ms = now_ms
         for turn in self._turns:
-            turn.trigger(now_ms, due_ms)
+            turn.trigger(now_ms)
         self.settled()
 
     def settled(self):
@@ -227,6 +232,7 @@ class _Column:
         self._span_ms = span_ms
         self._told_good = True
         self._fresh = False
+        self._stale = 0
         self._raw = None
         self._raw_code = contract.WAITING_FOR_INITIAL_DATA
         self._text = ""
@@ -245,15 +251,18 @@ class _Column:
         self.plausible = None
         if self._fresh:
             self._fresh = False
+            self._stale = 0
             value, self.code, self.plausible = self._chain.feed(
                 self._raw, self._raw_code, self._up_ms
             )
             self.value = None if value is None else self.shown(value)
-        elif self._up_ms is not None and self.value is not None:
-            age_ms = up_ms - self._up_ms
-            if age_ms > _LOST_SPANS * self._span_ms:
+        elif self._up_ms is not None and up_ms - self._up_ms > _OLD_SPANS * self._span_ms:
+            self._stale += 1
+            if self.value is None:
+                pass  # why is told already
+            elif up_ms - self._up_ms > _LOST_SPANS * self._span_ms:
                 self.value, self.code = None, contract.COMMUNICATION_FAILURE
-            elif age_ms > _OLD_SPANS * self._span_ms:
+            else:
                 self.code = min(self.code, contract.LAST_USABLE)
 
     def fail(self, text):
@@ -266,6 +275,8 @@ class _Column:
         """Tell whether it became good or not good and nothing was told of it just before."""
         good = self.code == contract.GOOD
         if good is self._told_good or up_ms - self.told_ms < _QUIET_MS:
+            return False
+        if 0 < self._stale <= _STALE_ROWS:
             return False
         self._told_good = good
         self.told_ms = up_ms

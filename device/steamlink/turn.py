@@ -4,17 +4,19 @@ import asyncio
 
 from . import contract
 from .constant import const
-from .sensors import SensorError
+from .sensors import SensorError, span_ms
 
 _NEVER = const(-1)
+_LOOK_MS = const(50)
 
 
 class Turn:
     """Runs one driver in a task of its own, and is the `out` that the driver puts readings into.
 
     The sampler tells it the time (`advance`, `trigger`); a driver that hangs is cancelled at its
-    time-out and costs the others nothing. A driver that never awaits cannot be stopped by
-    anything but the watchdog.
+    time-out and costs the others nothing. A turn that is begun late has its lead and its time-out
+    all the same, and while the loop stands still no time-out runs. A driver that never awaits
+    cannot be stopped by anything but the watchdog.
     """
 
     def __init__(self, board, driver, columns, period_ms):
@@ -24,7 +26,7 @@ class Turn:
         self.pending = False
         self.task = None
         self.columns = columns
-        self.span_ms = max(-(-cfg.get("every_ms", 0) // period_ms), 1) * period_ms
+        self.span_ms = span_ms(cfg, period_ms)
         self._board = board
         self._lead_ms = min(cfg.get("lead_ms", 0), self.span_ms)
         self._timeout_ms = cfg.get("timeout_ms", 500)
@@ -56,36 +58,36 @@ class Turn:
         if not self._expired:
             self._board.put(self.columns[metric], value, quality, "", self.up_ms)
 
-    def advance(self, now_ms):
-        """Do what is due by itself; return when it next needs this, or None."""
+    def advance(self, now_ms, late_ms):
+        """Do what is due by itself, `late_ms` after it was; return when it next needs this, or None."""
         if self.task.done():
             self._board.count("sensor_exceptions")
             self._revive()
             self._settle()
+        # What the loop stood still is not the driver's; looked at often, for that to be known.
+        self._deadline_ms += late_ms
         begin_ms = self._next_ms - self._lead_ms
         waits = self._lead_ms and self._target_ms != self._next_ms
+        look_ms = now_ms + _LOOK_MS
         if self._busy:
             if not self._expired and now_ms >= self._deadline_ms:
                 self._expire(now_ms)
-            at_ms = None if self._expired else self._deadline_ms
             # It may have ended by then, and begins again without a word to anybody.
-            if waits and begin_ms > now_ms and (at_ms is None or begin_ms < at_ms):
-                at_ms = begin_ms
-            return at_ms
+            return begin_ms if waits and now_ms < begin_ms < look_ms else look_ms
         if not waits:
             return None
         if now_ms < begin_ms:
             return begin_ms
-        self._start()
-        return self._deadline_ms
+        self._start(now_ms)
+        return look_ms
 
-    def trigger(self, now_ms, due_ms):
-        """It is `due_ms`: have the reading ended, or done whole, if this is its turn."""
-        if due_ms < self._next_ms:
+    def trigger(self, now_ms):
+        """A row begins: have the reading ended, or done whole, if its turn has come."""
+        if now_ms < self._next_ms:
             return
         mine = self._target_ms == self._next_ms
         if not self._busy and not mine:
-            self._start()
+            self._start(now_ms)
             mine = True
         # Turns stay on the grid, however late the loop was.
         self._next_ms += (1 + (now_ms - self._next_ms) // self.span_ms) * self.span_ms
@@ -94,7 +96,7 @@ class Turn:
         if not mine or self._expired:
             self._board.count("sensor_late")
             return
-        self._deadline_ms = now_ms + self._timeout_ms
+        self._deadline_ms = max(self._deadline_ms, now_ms + self._timeout_ms)
         self.pending = True
         self._due.set()
 
@@ -104,9 +106,7 @@ class Turn:
             try:
                 await self._go.wait()
                 self._go.clear()
-                await self.driver.begin()
-                await self._due.wait()
-                self.up_ms = self._board.clock.up_ms()
+                await self._begin()
                 await self.driver.read(self)
             except asyncio.CancelledError:
                 if not self._expired:
@@ -121,12 +121,27 @@ class Turn:
             self._busy = self._expired = False
             self._settle()
 
-    def _start(self):
+    async def _begin(self):
+        """Begin, and wait until it is due; anew if that took so long that it is of an old turn."""
+        clock = self._board.clock
+        while True:
+            await self.driver.begin()
+            begun_ms = clock.up_ms()
+            await self._due.wait()
+            self.up_ms = clock.up_ms()
+            if self.up_ms - begun_ms <= self.span_ms:
+                return
+            self._allow(self.up_ms)
+
+    def _start(self, now_ms):
         self._busy = True
         self._target_ms = self._next_ms
-        self._deadline_ms = self._next_ms + self._timeout_ms
+        self._allow(now_ms)
         self._due.clear()
         self._go.set()
+
+    def _allow(self, now_ms):
+        self._deadline_ms = max(self._target_ms, now_ms + self._lead_ms) + self._timeout_ms
 
     def _expire(self, now_ms):
         self.up_ms = now_ms

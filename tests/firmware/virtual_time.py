@@ -46,3 +46,12 @@ class VirtualTime:
             soonest[2].set()
             await settle()
         self.now_ms = max(self.now_ms, end_ms)
+
+    async def stall(self, ms):
+        """Have nobody run for `ms`; who should have woken meanwhile wakes then, all at once."""
+        self.now_ms += ms
+        overdue = [sleeper for sleeper in self._sleepers if sleeper[0] <= self.now_ms]
+        for sleeper in sorted(overdue, key=lambda one: one[:2]):
+            self._sleepers.remove(sleeper)
+            sleeper[2].set()
+        await settle()

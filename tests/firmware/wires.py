@@ -20,6 +20,18 @@ async def no_wait(ms):
     """Stand in for a driver's sleep."""
 
 
+class Waits:
+    """Stands in for a driver's sleep: `chip.pass_ms` is told of each, and `ms` is their sum."""
+
+    def __init__(self, chip):
+        self.chip = chip
+        self.ms = 0
+
+    async def __call__(self, ms):
+        self.ms += ms
+        self.chip.pass_ms(ms)
+
+
 def readings(driver, up_ms=0):
     """One turn of a driver: all its readings."""
     out = Out(up_ms)

@@ -22,6 +22,11 @@ else:
         return asyncio.sleep(ms / 1000)
 
 
+def span_ms(cfg, period_ms):
+    """How long a sensor has from reading to reading: whole periods, at least one."""
+    return max(-(-cfg.get("every_ms", 0) // period_ms), 1) * period_ms
+
+
 class SensorError(Exception):
     """A sensor has no reading: `code` is the OPC quality code, `text` says why."""
 
@@ -34,9 +39,9 @@ class SensorError(Exception):
 class Sensor:
     """What drivers have in common; `cfg` is complete, with the defaults.
 
-    `begin` starts a reading (a conversion, a poll), `read` ends it and puts what came of it:
-    out.put(metric, value or None, OPC code); out.up_ms is the time. Either may raise
-    SensorError or OSError, and waits only by await.
+    `begin` ends when there is something to read (it awaits a conversion, a poll), however late it
+    was begun; `read` puts what came of it: out.put(metric, value or None, OPC code); out.up_ms is
+    the time. Either may raise SensorError or OSError, and waits only by await.
     """
 
     def __init__(self, bus, cfg):
@@ -55,7 +60,7 @@ class Sensor:
         """
 
     async def begin(self):
-        """Start a reading; nothing to do for most."""
+        """Prepare a reading; nothing to do for most."""
 
     def put(self, out, value):
         """Put a good value of the only metric."""

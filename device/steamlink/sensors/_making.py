@@ -3,7 +3,7 @@
 from .. import contract  # noqa: TID252 - a board's package has another name
 from ..chain import KEYS, Chain  # noqa: TID252 - a board's package has another name
 from ..constant import const  # noqa: TID252 - a board's package has another name
-from . import Sensor, SensorError
+from . import Sensor, SensorError, span_ms
 
 # every_ms 0: each period. lead_ms: how long before its time a reading is begun. timeout_ms:
 # how long after its time it may end. deadband: how far the metric must move to be sent.
@@ -24,6 +24,7 @@ COMMON = {
 
 _LETTERS = const("abcdefghijklmnopqrstuvwxyz0123456789_")
 _MOST_DECIMALS = const(6)
+_LEAST_TIMEOUT_MS = const(50)
 _LEVELS = const((0, 1, None))
 _INFINITY = float("inf")
 _PACKAGE = __name__.rsplit(".", 1)[0]
@@ -44,8 +45,11 @@ class Unusable(Sensor):
         raise SensorError(contract.CONFIGURATION_ERROR, self._text)
 
 
-def make(cfg, buses, taken=()):
-    """See sensors.make; `taken` are the metrics of the sensors before it."""
+def make(cfg, buses, taken=(), period_ms=None):
+    """See sensors.make; `taken` are the metrics of the sensors before it, `period_ms` that of rows.
+
+    With a period, `every_ms` becomes what the sensor has from reading to reading.
+    """
     if not isinstance(cfg, dict):
         raise ValueError("{!r} is no sensor: an object with a kind".format(cfg))  # noqa: TRY004 - one error type
     kind = cfg.get("kind")
@@ -67,6 +71,10 @@ def make(cfg, buses, taken=()):
             )
         )
     _check(complete)
+    if period_ms:
+        complete["every_ms"] = every_ms = span_ms(complete, period_ms)
+        if "lead_ms" not in cfg:
+            complete["lead_ms"] = min(complete["lead_ms"], every_ms)
     driver = module.Driver(bus, complete)
     driver.chains = []
     metrics = driver.metrics()
@@ -74,6 +82,7 @@ def make(cfg, buses, taken=()):
         _check_metric(*metric)
         driver.chains.append(_chain(complete, metric))
     _check_names([metric[0] for metric in metrics], taken)
+    check_lead("lead_ms", complete, complete["lead_ms"])
     driver.join()
     return driver
 
@@ -82,6 +91,7 @@ def make_all(values, board):
     """See sensors.make_all."""
     buses, faults, drivers, taken = {}, [], [], set()
     described = values.get("buses") or {}
+    period_ms = (values.get("sampling") or {}).get("period_ms")
     for name in sorted(described):
         try:
             buses[name] = board.bus(described[name])
@@ -90,7 +100,7 @@ def make_all(values, board):
     for number, cfg in enumerate(values.get("sensors") or ()):
         where = "sensors[{}]".format(number)
         try:
-            driver = make(_wired(_framed(cfg, described), described), buses, taken)
+            driver = make(_wired(_framed(cfg, described), described), buses, taken, period_ms)
             names = [metric[0] for metric in driver.metrics()]
         except Exception as fault:  # noqa: BLE001 - whatever is wrong with it, the others live
             faults.append("{}: {}".format(where, fault))
@@ -144,14 +154,24 @@ def numeric(what, value, least=None, most=None, *, whole=False):
 
 
 def _check(cfg):
-    for key in ("every_ms", "lead_ms", "timeout_ms"):
+    for key in ("every_ms", "lead_ms"):
         numeric(key, cfg[key], 0, whole=True)
+    numeric("timeout_ms", cfg["timeout_ms"], _LEAST_TIMEOUT_MS, whole=True)
     for key in ("low", "high"):
         if cfg[key] is not None:
             numeric(key, cfg[key])
     if not isinstance(cfg["chain"], dict):
         raise ValueError("chain {!r}: an object by metric".format(cfg["chain"]))  # noqa: TRY004 - one error type
     _check_chain("", cfg)
+
+
+def check_lead(what, cfg, lead_ms):
+    """ValueError, which blames `what`, where the next reading would have to begin before this one."""
+    if 0 < cfg["every_ms"] < lead_ms:
+        raise ValueError(
+            "{}: begun {} ms ahead, a reading takes more than its period of {} ms; give it every_ms "
+            "{} or more".format(what, lead_ms, cfg["every_ms"], lead_ms)
+        )
 
 
 def _check_chain(where, cfg):

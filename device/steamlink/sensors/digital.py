@@ -33,7 +33,7 @@ class Driver(Sensor):
         from ._making import check_contact
 
         check_contact(cfg)
-        cfg["lead_ms"] = cfg["lead_ms"] or cfg["debounce_ms"] + _LOOKS
+        cfg["lead_ms"] = max(cfg["lead_ms"], cfg["debounce_ms"] + _LOOKS)
         self._seen = None
         self._steady = True
         self._bouncing_since = None

@@ -35,6 +35,7 @@ _MOST_LISTED = const(8)
 # From 9 bits (table 2) to more than any takes, for all of the bus wait.
 _LEAST_CONVERT_MS = const(94)
 _MOST_CONVERT_MS = const(5000)
+_SPARE_MS = const(100)
 _CONVERSIONS = []
 
 
@@ -71,7 +72,7 @@ class Driver(Sensor):
     def join(self):
         """Share the conversion of the bus."""
         self._conversion = _conversion(self.bus)
-        self._conversion.ms = max(self._conversion.ms, self.cfg["convert_ms"])
+        self._conversion.join(self.cfg)
 
     async def begin(self):
         """Start a conversion, or wait for the one that is running."""
@@ -138,9 +139,23 @@ class _Conversion:
 
     def __init__(self):
         self.ms = 0
+        self._cfgs = []
         self._task = None
         self._done = None
         self._fault = None
+
+    def join(self, cfg):
+        """Have one more wait for the longest; all begin early enough for it."""
+        from ._making import check_lead
+
+        ms = max(self.ms, cfg["convert_ms"])
+        cfgs = self._cfgs + [cfg]  # noqa: RUF005 - MicroPython has no stars here
+        for each in cfgs:
+            what = "convert_ms {} for {}, as those of a bus wait for the longest"
+            check_lead(what.format(ms, each["metric"]), each, ms + _SPARE_MS)
+        for each in cfgs:
+            each["lead_ms"] = max(each["lead_ms"], ms + _SPARE_MS)
+        self.ms, self._cfgs = ms, cfgs
 
     async def run(self, bus):
         if self._done is None:

@@ -5,7 +5,7 @@ Its bus is of SPI mode 1 or 3: "phase": 1.
 
 from .. import contract  # noqa: TID252 - a board's package has another name
 from ..constant import const  # noqa: TID252 - a board's package has another name
-from . import Sensor, SensorError
+from . import Sensor, SensorError, sleep_ms
 
 KIND = "max31856"
 BUS = "spi"
@@ -29,6 +29,7 @@ _DETECT_OPEN = const(0x10)  # for less than 5 kOhm of thermocouple (table 4)
 _FIFTY = const(0x01)
 # The longest conversion with its open-circuit test, and what each averaged one adds (table 4).
 _CONVERT_MS = {50: (220, 40), 60: (190, 34)}
+_SPARE_MS = const(2)  # a sleep may be a tick short
 
 _FAULTS = (
     (0x01, contract.NOT_CONNECTED, "thermocouple is open"),
@@ -48,14 +49,16 @@ class Driver(Sensor):
         if cfg["mains_hz"] not in tuple(_CONVERT_MS) or cfg["average"] not in _AVERAGES:
             raise ValueError("mains_hz is 50 or 60, average 1, 2, 4, 8 or 16")
         once_ms, more_ms = _CONVERT_MS[cfg["mains_hz"]]
-        cfg["lead_ms"] = cfg["lead_ms"] or once_ms + more_ms * (cfg["average"] - 1)
+        self._convert_ms = once_ms + more_ms * (cfg["average"] - 1) + _SPARE_MS
+        cfg["lead_ms"] = max(cfg["lead_ms"], self._convert_ms)
         self._cr0 = _DETECT_OPEN | (_FIFTY if cfg["mains_hz"] == 50 else 0)  # noqa: PLR2004 - Hz
         self._cr1 = _AVERAGES.index(cfg["average"]) << 4 | _TYPES.index(cfg["type"])
 
     async def begin(self):
-        """Set the chip up, as it may have lost power, and start one conversion."""
+        """Set the chip up, as it may have lost power, and have it convert once."""
         self.bus.transfer(bytes((_WRITE, self._cr0, self._cr1)))
         self.bus.transfer(bytes((_WRITE, self._cr0 | _ONE_SHOT)))
+        await sleep_ms(self._convert_ms)
 
     async def read(self, out):
         """Put the temperature of the hot junction in degrees Celsius."""
@@ -65,7 +68,7 @@ class Driver(Sensor):
         if registers[1] != self._cr1 or registers[0] & ~_ONE_SHOT != self._cr0:
             raise SensorError(contract.DEVICE_FAILURE, "the MAX31856 has lost its settings")
         if registers[0] & _ONE_SHOT:
-            raise SensorError(contract.DEVICE_FAILURE, "conversion is not done: lead_ms too short")
+            raise SensorError(contract.DEVICE_FAILURE, "the MAX31856 does not convert")
         for bit, code, text in _FAULTS:
             if registers[15] & bit:
                 raise SensorError(code, text)

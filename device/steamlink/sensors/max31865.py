@@ -42,6 +42,7 @@ _FIFTY = const(0x01)
 _CYCLE_BITS = const(0x0C)
 _BIAS_MS = const(11)
 _CYCLE_MS = const(2)
+_CONVERT_MS = const(68)  # at most 66, at 50 Hz
 _FULL_SCALE = const(32768)
 _STEPS = const(4)
 _WIRES = const((2, 3, 4))
@@ -87,6 +88,7 @@ class Driver(Sensor):
         if not 0 < r0 < numeric("reference", cfg["reference"]):
             raise ValueError("r0 is above 0, reference above r0")
         numeric("lead_ohm", cfg["lead_ohm"], 0, r0)
+        cfg["lead_ms"] = max(cfg["lead_ms"], _BIAS_MS + _CYCLE_MS + _CONVERT_MS)
         self._base = (_THREE_WIRES if cfg["wires"] == 3 else 0) | (  # noqa: PLR2004 - wires
             _FIFTY if cfg["mains_hz"] == 50 else 0  # noqa: PLR2004 - Hz
         )
@@ -99,6 +101,7 @@ class Driver(Sensor):
         self.bus.transfer(bytes((_WRITE, biased | _FAULT_CYCLE)))
         await sleep_ms(_CYCLE_MS)
         self.bus.transfer(bytes((_WRITE, biased | _ONE_SHOT)))
+        await sleep_ms(_CONVERT_MS)
 
     async def read(self, out):
         """Put the temperature in degrees Celsius."""
@@ -109,7 +112,7 @@ class Driver(Sensor):
         if registers[0] & ~(_ONE_SHOT | _CYCLE_BITS) != self._base | _BIAS:
             raise SensorError(contract.DEVICE_FAILURE, "the MAX31865 has lost its settings")
         if registers[0] & (_ONE_SHOT | _CYCLE_BITS):
-            raise SensorError(contract.DEVICE_FAILURE, "conversion is not done: lead_ms too short")
+            raise SensorError(contract.DEVICE_FAILURE, "the MAX31865 does not convert")
         for bit, code, text in _FAULTS:
             if registers[7] & bit:
                 raise SensorError(code, text)

@@ -519,6 +519,71 @@ class TestApp(unittest.TestCase):
         self.assertEqual(device.outbox.take_losses(), [(1, 2, 2, 1)])
         self.assertEqual([message["n"] for _, message in self.sent(device)], [3])
 
+    def test_app_rows_that_wait_for_memory_are_sent_when_there_is_some(self):
+        """Nothing of them is lost, and neither a number nor a task is."""
+        device = self.started()
+        self.sent(device)
+        take = device.measuring.gathering.take
+
+        def short():
+            raise MemoryError
+
+        device.measuring.gathering.take = short
+        device.measuring.take_row(1000, [7.5, 51.0], {})
+        device.measuring.put_rows()
+        device.measuring.gathering.take = take
+        device.measuring.take_row(2000, [7.6, 51.0], {})
+        device.measuring.put_rows()
+
+        messages = [message for _, message in self.sent(device)]
+        self.assertEqual([message["n"] for message in messages], [2])
+        self.assertEqual(messages[0]["r"], [[0, 7.5, 51.0], [1000, 7.6, 51.0]])
+        self.assertEqual(device.outbox.drops, 0)
+        self.assertEqual(device.counters.snapshot()["rows_waiting"], 1)
+
+    def test_app_rows_without_memory_even_for_the_log_are_told_as_lost(self):
+        """Their number is used up first."""
+        device = self.started()
+        self.sent(device)
+
+        def short(*_):
+            raise MemoryError
+
+        device.log.note = short
+        device.measuring.take_row(1000, ["no number", 51.0], {})
+        with self.assertRaises(MemoryError):
+            device.measuring.put_rows()
+
+        self.assertEqual(device.outbox.take_losses(), [(1, 2, 2, 1)])
+
+    def test_app_losses_that_found_no_memory_are_told_later(self):
+        """Each once, however many were told before; what telling of them lost is told too."""
+        device = self.started()
+        self.sent(device)
+        for boot in (11, 12, 13):
+            device.outbox._losses.add(boot, 1, 4, 4)
+        event, told = device.session.event, []
+
+        def scarce(name, details):
+            if len(told) == 1:
+                device.outbox.lose(99)
+                raise MemoryError
+            told.append((details["boot"], details["from"], details["to"], details["count"]))
+
+        device.session.event = scarce
+        with self.assertRaises(MemoryError):
+            device._tell_losses()
+        device.session.event = event
+        device._tell_losses()
+
+        self.assertEqual(told, [(11, 1, 4, 4)])
+        later = [message["d"] for _, message in self.sent(device)]
+        self.assertEqual(
+            [(each["boot"], each["count"]) for each in later], [(12, 4), (13, 4), (1, 1)]
+        )
+        self.assertEqual(device.outbox.drops, 13)
+        self.assertEqual(device.outbox.take_losses(), [])
+
     def test_app_message_never_takes_more_than_a_quarter_of_the_ring(self):
         """Whole, with every value bad, or good and without time: what is made can be read again."""
         config = dict(CONFIG)

@@ -12,6 +12,23 @@ def gathering(**changes):
     return Gathering(["a", "b"], **settings)
 
 
+class Scarce:
+    """Codes of a row; what makes a message of them finds no memory, `times` times."""
+
+    def __init__(self, codes, times):
+        self.codes = codes
+        self.times = times
+
+    def __iter__(self):
+        if self.times:
+            self.times -= 1
+            raise MemoryError
+        return iter(self.codes)
+
+    def __getitem__(self, column):
+        return self.codes[column]
+
+
 class TestGathering(unittest.TestCase):
     def test_gathering_of_rows_counts_from_the_first(self):
         """The first row is at 0, the others at their distance to it."""
@@ -29,6 +46,21 @@ class TestGathering(unittest.TestCase):
 
         self.assertEqual(rows.take(), (None, [], []))
         self.assertFalse(rows.due(999999, True))
+
+    def test_gathering_that_finds_no_memory_keeps_its_rows(self):
+        """They are handed over whole as soon as there is memory, with the rows that came meanwhile."""
+        rows = gathering()
+        rows.add(1000, [1.0, 2.0], {0: 68}, urgent=True)
+        rows.add(2000, [1.5, None], Scarce({1: 8}, 2))
+        for _ in range(2):
+            with self.assertRaises(MemoryError):
+                rows.take()
+            self.assertTrue(rows.due(2000, True))
+        rows.add(3000, [1.6, 2.0], {})
+
+        taken = [[0, 1.0, 2.0], [1000, 1.5, None], [2000, 1.6, 2.0]]
+        self.assertEqual(rows.take(), (1000, taken, [(0, 0, 68), (1, 1, 8)]))
+        self.assertEqual((rows.take(), rows.dropped), ((None, [], []), 0))
 
     def test_gathering_with_all_rows_is_due(self):
         """Online and offline."""

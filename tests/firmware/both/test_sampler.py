@@ -1,6 +1,7 @@
 """Rows on an absolute schedule, with sensors that behave and sensors that do not."""
 
 import asyncio
+import random
 import unittest
 
 from device.steamlink import contract
@@ -20,6 +21,7 @@ class Thermometer(Sensor):
         complete["metric"] = name
         super().__init__(None, complete)
         self.value = value
+        self.begins = ()  # ms of each wait of a beginning
         self.takes_ms = 0
         self.hangs_in = ""
         self.stubborn = False
@@ -31,6 +33,8 @@ class Thermometer(Sensor):
     async def begin(self):
         self.begun.append(self.time.up_ms())
         await self._maybe_hang("begin")
+        for ms in self.begins:
+            await self.time.sleep_ms(ms)
 
     async def read(self, out):
         await self._maybe_hang("read")
@@ -49,6 +53,15 @@ class Thermometer(Sensor):
             except asyncio.CancelledError:
                 if not self.stubborn:
                     raise
+
+
+def slow(name="a", **changes):
+    """A sensor that converts for 750 ms, with the lead and time-out of a DS18B20."""
+    cfg = {"lead_ms": 850, "timeout_ms": 500}
+    cfg.update(changes)
+    sensor = Thermometer(name, 5.0, **cfg)
+    sensor.begins = (750,)
+    return sensor
 
 
 class Counters:
@@ -86,7 +99,7 @@ class Bench:
         self.rows.append((up_ms, values, codes))
 
     def run(self, *steps):
-        """Sample through steps: ms to pass, or a function to call between."""
+        """Sample through steps: ms to pass, or a function to call between, whose coroutine is awaited."""
 
         async def all_steps():
             self.task = asyncio.create_task(self.sampler.run())
@@ -94,7 +107,9 @@ class Bench:
                 if isinstance(step, int):
                     await self.time.pass_ms(step)
                 else:
-                    step()
+                    awaitable = step()
+                    if awaitable is not None:
+                        await awaitable
                     await settle()
             self.task.cancel()
             try:  # noqa: SIM105 - MicroPython has no contextlib
@@ -289,6 +304,171 @@ class TestSampler(unittest.TestCase):
         self.assertEqual(slow.begun, [200, 1200, 2200])
         self.assertEqual(slow.read_at, [1000, 2000, 3000])
 
+    def assert_good(self, bench, since_ms=0):
+        """Every row since then has values, no fault was told and no sensor timed out."""
+        self.assertEqual([row for row in bench.rows if row[0] >= since_ms and row[2]], [])
+        self.assertEqual(bench.faults, [])
+        self.assertEqual(bench.counters.by_name.get("sensor_timeouts"), None)
+
+    def test_sampler_begun_shortly_before_a_row_reads_slow_sensor(self):
+        """The first turn has no time for its lead; it is late once, and not for ever."""
+        for now_ms in range(5000, 6000, 30):
+            bench = Bench(slow(), now_ms=now_ms).run(8000)
+            self.assert_good(bench, now_ms + 2000)
+
+    def test_sampler_stalled_once_reads_slow_sensor_again(self):
+        """Whenever the loop stands still and however long, the next turns come back to the grid."""
+        for at_ms in range(4000, 5000, 110):
+            for stall_ms in (20, 260, 600, 1500):
+                bench = Bench(slow())
+                bench.run(at_ms, lambda: bench.time.stall(stall_ms), 8000)  # noqa: B023 - called at once
+                self.assert_good(bench, at_ms + stall_ms + 2000)
+                self.assertEqual(bench.rows[-1][0] % 1000, 0)
+                self.assertEqual(bench.sampler._turns[0].driver.read_at[-1] % 1000, 0)
+
+    def test_sampler_stalled_over_the_time_of_a_row_keeps_sensors_good(self):
+        """A handshake or the flash takes longer than a time-out: no sensor is at fault."""
+        sensors = [
+            Thermometer("lead{}".format(lead_ms), 5.0, lead_ms=lead_ms, timeout_ms=200)
+            for lead_ms in (0, 44, 60)
+        ]
+        bench = Bench(*sensors)
+        bench.run(11990, lambda: bench.time.stall(250), 5000)
+
+        self.assertEqual(bench.rows[11], (12240, [5.0] * 3, {}))
+        self.assert_good(bench)
+
+    def test_sampler_stalled_over_the_turn_of_a_seldom_sensor_reads_it_at_once(self):
+        """The row that comes late has all sensors whose time has come meanwhile."""
+        seldom = Thermometer("a", 5.0, every_ms=5000, lead_ms=44, timeout_ms=200)
+        bench = Bench(seldom)
+        bench.run(9900, lambda: bench.time.stall(1200), 9000)
+
+        self.assertEqual(seldom.read_at, [1000, 6000, 11100, 16000])
+        self.assert_good(bench)
+
+    def test_sampler_stalled_while_a_sensor_works_does_not_call_it_faulty(self):
+        """Of its time-out only what the loop ran is taken, wherever in many waits it stood."""
+        for at_ms in range(9940, 10250, 10):
+            sensor = Thermometer("a", 5.0, lead_ms=44, timeout_ms=200)
+            sensor.begins = (10, 10, 10, 10)
+            sensor.takes_ms = 60
+            bench = Bench(sensor)
+            stall = lambda bench=bench: bench.time.stall(240)  # noqa: E731 - of this bench
+            bench.run(at_ms, stall, 15, stall, 15, stall, 5000)
+            self.assert_good(bench)
+
+    def test_sampler_whose_rows_are_long_in_writing_keeps_sensors_good(self):
+        """Flash that takes 240 ms for a row is none of the sensors' faults."""
+        bench = Bench(slow(), Thermometer("b", 5.0, lead_ms=44, timeout_ms=200))
+
+        def write(*row):
+            bench.take(*row)
+            bench.time.now_ms += 240
+
+        bench.sampler._on_row = write
+        bench.run(60000)
+
+        self.assert_good(bench, 2000)
+
+    def test_sampler_stalled_for_long_begins_a_reading_anew(self):
+        """What was converted before is of an old turn: it is not shown as the value of now."""
+        sensor = slow()
+        read, converted = sensor.read, []
+
+        async def read_and_tell(out):
+            converted.append(out.up_ms - sensor.begun[-1])
+            await read(out)
+
+        sensor.read = read_and_tell
+        bench = Bench(sensor)
+        bench.run(9950, lambda: bench.time.stall(8000), 10000)
+
+        self.assertEqual(max(converted), 850)
+        gone = {0: contract.COMMUNICATION_FAILURE}
+        late = [row for row in bench.rows if row[0] > 9000]
+        self.assertEqual(
+            late[:3], [(17950, [None], gone), (18000, [None], gone), (19000, [5.0], {})]
+        )
+        self.assert_good(bench, 19000)
+
+    def test_sampler_stalled_at_random_has_slow_sensor_good_within_two_spans(self):
+        """From any phase, after any stall, also by whoever takes rows: a value, and no fault."""
+        random.seed(4)
+        for _ in range(30):
+            sensor, start_ms = slow(), random.randrange(100000)
+            contact = Thermometer("b", 5.0, lead_ms=44, timeout_ms=200)
+            bench = Bench(sensor, contact, now_ms=start_ms)
+            stalls = []
+
+            def write(*row, bench=bench):
+                bench.take(*row)
+                bench.time.now_ms += random.choice((0, 0, 0, 3, 90, 300))
+
+            async def stall(bench=bench, stalls=stalls):
+                begin_ms = bench.time.up_ms()
+                await bench.time.stall(random.randrange(1, 3500))
+                stalls.append((begin_ms, bench.time.up_ms()))
+
+            bench.sampler._on_row = write
+            steps = [2500]
+            for _ in range(10):
+                for _ in range(random.choice((1, 1, 2, 3))):
+                    steps.extend((stall, random.randrange(1, 60)))
+                steps.append(random.randrange(2500, 4500))
+            bench.run(*steps)
+
+            self.assertEqual(bench.faults, [])
+            self.assertEqual(bench.counters.by_name.get("sensor_timeouts"), None)
+            checked = 0
+            for number, (_, end_ms) in enumerate(stalls):
+                until_ms = end_ms + 2000
+                if number + 1 < len(stalls) and stalls[number + 1][0] < until_ms:
+                    continue
+                checked += 1
+                read_at = [at for at in sensor.read_at if end_ms <= at <= until_ms]
+                rows = [row[1:] for row in bench.rows if end_ms <= row[0] <= until_ms]
+                self.assertTrue(read_at, (start_ms, end_ms))
+                self.assertEqual(rows[-1], ([5.0, 5.0], {}), (start_ms, end_ms))
+            self.assertEqual(checked, 10)
+
+    def test_sampler_of_short_period_begins_each_reading_in_time(self):
+        """A contact is looked at ahead of each row, though rows are 50 ms apart."""
+        contact = Thermometer("a", 1.0, lead_ms=44, timeout_ms=200)
+        contact.begins = (10, 10, 10, 10)
+        Bench(contact, period_ms=50).run(1000)
+
+        self.assertEqual(contact.read_at, list(range(50, 1001, 50)))
+
+    def test_sampler_of_sensor_that_hangs_after_a_stall_times_it_out(self):
+        """Late as its turn may be begun: what never answers is told, again and again."""
+        for where in ("begin", "read"):
+            sensor = slow(timeout_ms=300)
+            bench = Bench(sensor)
+
+            def hang(sensor=sensor, where=where):
+                sensor.hangs_in = where
+
+            bench.run(9990, lambda: bench.time.stall(600), hang, 30000)  # noqa: B023 - called at once
+
+            self.assertTrue(bench.counters.by_name["sensor_timeouts"] >= 15)
+            self.assertEqual(bench.rows[-1][1:], ([None], {0: contract.COMMUNICATION_FAILURE}))
+            self.assertEqual([fault["text"] for fault in bench.faults], ["no answer within 300 ms"])
+
+    def test_sampler_of_sensor_slower_than_its_span_reads_it_each_second_span(self):
+        """What begins and reads for longer than a span, but within its time-out, has values."""
+        for lead_ms, begin_ms, read_ms in (
+            (0, 1100, 0),
+            (0, 0, 1100),
+            (1000, 1500, 0),
+            (500, 700, 600),
+        ):
+            sensor = Thermometer("a", 5.0, lead_ms=lead_ms, timeout_ms=1500)
+            sensor.begins, sensor.takes_ms = (begin_ms,), read_ms
+            bench = Bench(sensor).run(60000)
+            self.assert_good(bench, 3000)
+            self.assertTrue(len(sensor.read_at) >= 29)
+
     def test_sampler_of_late_sensor_closes_row_after_half_a_period(self):
         """What comes later is in the next row, with no value lost to the others."""
         late, live = Thermometer("a", 3.0, timeout_ms=900), Thermometer("b", 5.0)
@@ -327,6 +507,17 @@ class TestSampler(unittest.TestCase):
             [row[2].get(0) for row in bench.rows], [None, None, None, 68, 68, 68, 24, 24]
         )
         self.assertEqual([row[1][0] for row in bench.rows], [1.0] * 6 + [None] * 2)
+
+    def test_sampler_of_sensor_that_puts_nothing_tells_it(self):
+        """Two rows may be old for a stall; at the third the sensor itself is silent."""
+        for silent_ms, told in ((4000, []), (5000, [contract.LAST_USABLE])):
+            sensor = Thermometer()
+
+            def fall_silent(sensor=sensor):
+                sensor.value = None
+
+            bench = Bench(sensor).run(12000, fall_silent, silent_ms)
+            self.assertEqual([fault["code"] for fault in bench.faults], told)
 
     def test_sampler_of_raising_listener_samples_on(self):
         """Whatever becomes of a row or an event, the next row comes in time."""

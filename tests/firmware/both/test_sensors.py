@@ -21,6 +21,8 @@ KINDS = (
     "simulated",
 )
 
+POINT = {"metric": "a", "address": 0}
+
 
 class Board:
     def __init__(self):
@@ -33,8 +35,10 @@ class Board:
         return Spi(bytes((0x01, 0x90, 0x19, 0x00)))
 
 
-def make(*configurations, **buses):
-    return sensors.make_all({"buses": buses, "sensors": list(configurations)}, Board())
+def make(*configurations, period_ms=1000, **buses):
+    values = {"buses": buses, "sensors": list(configurations)}
+    values["sampling"] = {"period_ms": period_ms}
+    return sensors.make_all(values, Board())
 
 
 class TestSensors(unittest.TestCase):
@@ -165,6 +169,66 @@ class TestSensors(unittest.TestCase):
             self.assertEqual(len(faults), 1, (key, value))
             self.assertIn(key, faults[0])
             self.assertEqual(made[0].metrics(), [("a", "", 1, None, None)])
+
+    def test_sensors_with_time_out_that_nothing_can_keep_are_refused(self):
+        """At 0 ms no answer is in time: the sensor would never have a value."""
+        for timeout_ms, good in ((0, False), (1, False), (49, False), (50, True), (60000, True)):
+            cfg = {"kind": "max31855", "bus": "spi", "metric": "a", "timeout_ms": timeout_ms}
+            _, faults = make(cfg, spi={"kind": "spi"})
+            wrong = "sensors[0]: timeout_ms {}: a whole number from 50".format(timeout_ms)
+            self.assertEqual(faults, [] if good else [wrong])
+
+    def test_sensors_that_take_longer_than_their_period_are_refused(self):
+        """Such a one would have no value each period; told with its place and the period it needs."""
+        for kind, changes, period_ms, needs_ms in (
+            ("ds18b20", {}, 1000, None),
+            ("ds18b20", {}, 500, 850),
+            ("ds18b20", {"every_ms": 600}, 500, None),
+            ("ds18b20", {"convert_ms": 94}, 250, None),
+            ("ds18b20", {"convert_ms": 1500}, 1000, 1600),
+            ("ds18b20", {"convert_ms": 1500, "every_ms": 1600}, 1000, None),
+            ("ds18b20", {"lead_ms": 2550}, 1000, 2550),
+            ("max31855", {"lead_ms": 1001}, 1000, 1001),
+            ("max31855", {"lead_ms": 1000}, 1000, None),
+            ("max31856", {"average": 16}, 500, 702),
+            ("max31865", {}, 100, None),
+            ("max31865", {}, 50, 81),
+            ("digital", {"debounce_ms": 2000}, 1000, 2004),
+            ("digital", {}, 50, None),
+        ):
+            cfg = {"kind": kind, "bus": "bus", "metric": "a"}
+            cfg.update(changes)
+            made, faults = make(cfg, period_ms=period_ms, bus={"kind": "any"})
+            self.assertEqual(len(faults), 0 if needs_ms is None else 1, (cfg, faults))
+            if faults:
+                self.assertTrue(faults[0].startswith("sensors[0]: "), faults)
+                self.assertTrue(faults[0].endswith("every_ms {} or more".format(needs_ms)), faults)
+                self.assertEqual(made[0].metrics()[0][0], "a")
+
+    def test_sensors_by_default_are_begun_no_earlier_than_their_period_allows(self):
+        """A Modbus unit that is read each 200 ms is asked as early as can be, and not refused."""
+        cfg = {"kind": "modbus", "bus": "line", "map": {"v": 1, "points": [POINT]}}
+        made, faults = make(cfg, period_ms=200, line={"kind": "uart"})
+        self.assertEqual((faults, made[0].cfg["lead_ms"]), ([], 200))
+        made, faults = make(cfg, line={"kind": "uart"})
+        self.assertEqual((faults, made[0].cfg["lead_ms"]), ([], 500))
+
+    def test_sensors_of_one_1_wire_bus_all_begin_for_the_longest(self):
+        """Whichever is made first; who cannot wait so long is not made to by those after it."""
+        slow = {"kind": "ds18b20", "bus": "w1", "metric": "a", "convert_ms": 1500, "every_ms": 2000}
+        quick = {"kind": "ds18b20", "bus": "w1", "metric": "b", "every_ms": 5000}
+        for pair in ((slow, quick), (quick, slow)):
+            made, faults = make(*pair, w1={"kind": "onewire"})
+            self.assertEqual((faults, [one.cfg["lead_ms"] for one in made]), ([], [1600, 1600]))
+        quick["every_ms"] = 0
+        made, faults = make(quick, slow, w1={"kind": "onewire"})
+
+        self.assertEqual((made[0].cfg["lead_ms"], len(faults)), (850, 1))
+        self.assertEqual(
+            faults[0],
+            "sensors[1]: convert_ms 1500 for b, as those of a bus wait for the longest: begun 1600 ms "
+            "ahead, a reading takes more than its period of 1000 ms; give it every_ms 1600 or more",
+        )
 
     def test_sensors_with_any_wrong_value_of_a_driver_are_refused_by_its_key(self):
         """Whatever stands where a driver wants a number, a switch or a list; it says which."""

@@ -3,8 +3,10 @@
 import asyncio
 import unittest
 
-from device.steamlink import contract
+from device.steamlink import contract, sensors
+from device.steamlink.sampler import Sampler
 from device.steamlink.sensors import SensorError, ds18b20
+from tests.firmware.virtual_time import VirtualTime
 from tests.firmware.wires import reading
 
 ROM = bytes((0x28, 0xFF, 0x4B, 0x46, 0x7F, 0x00, 0x01))
@@ -46,7 +48,7 @@ class Bus:
 
 def driver(bus, **changes):
     cfg = dict(ds18b20.DEFAULTS)
-    cfg.update({"metric": "t", "decimals": 1})
+    cfg.update({"metric": "t", "decimals": 1, "every_ms": 0})
     cfg.update(changes)
     made = ds18b20.Driver(bus, cfg)
     made.join()
@@ -150,6 +152,31 @@ class TestDs18b20(unittest.TestCase):
         reading(first)
 
         self.assertEqual(bus.ms, 750)
+
+    def test_ds18b20_of_long_conversion_is_read_in_each_turn(self):
+        """It begins earlier by as much, and so has a value at each of its times."""
+        time = VirtualTime()
+        bus = Bus(pad(0x0191))
+        bus.convert = time.sleep_ms
+        slow = {"kind": "ds18b20", "bus": "w1", "metric": "t", "convert_ms": 1500, "every_ms": 2000}
+        rows = []
+        sampler = Sampler(
+            [sensors.make(slow, {"w1": bus})],
+            time,
+            period_ms=1000,
+            on_row=lambda *row: rows.append(row),
+            sleep_ms=time.sleep_ms,
+        )
+
+        async def run():
+            task = asyncio.create_task(sampler.run())
+            await time.pass_ms(20000)
+            task.cancel()
+            await asyncio.sleep(0)
+
+        asyncio.run(run())
+        self.assertEqual(len(rows), 20)
+        self.assertEqual({(row[1][0], row[2].get(0)) for row in rows[2:]}, {(25.1, None)})
 
     def test_ds18b20_replaced_by_another_is_found(self):
         """Without a rom, the next one on the wire is taken once the first is gone."""

@@ -4,8 +4,9 @@ import unittest
 
 from device.steamlink import contract
 from device.steamlink.sensors import max31856
-from tests.firmware.wires import SpiRegisters, reading
+from tests.firmware.wires import SpiRegisters, Waits, no_wait, reading
 
+max31856.sleep_ms = no_wait
 ONE_SHOT = 0x40
 
 
@@ -27,6 +28,20 @@ class Chip(SpiRegisters):
         self.registers[15] = self.faults
         if self.loses:
             self.registers[0:2] = bytes((0, 3))
+
+
+class SlowChip(Chip):
+    """Converts in as many ms as the data sheet says at most."""
+
+    def __init__(self, takes_ms):
+        super().__init__(0x019000)
+        self.slow = True
+        self.left_ms = self.takes_ms = takes_ms
+
+    def pass_ms(self, ms):
+        self.left_ms -= ms
+        if self.left_ms <= 0:
+            self.registers[0] &= ~ONE_SHOT & 0xFF
 
 
 def driver(chip, **changes):
@@ -69,7 +84,25 @@ class TestMax31856(unittest.TestCase):
             for hz, n in ((60, 1), (50, 1), (60, 16))
         ]
 
-        self.assertEqual(leads, [190, 220, 700])
+        self.assertEqual(leads, [192, 222, 702])
+
+    def test_max31856_with_lead_too_short_begins_early_enough(self):
+        """A lead of the configuration makes it begin earlier, not later than its conversion needs."""
+        leads = [driver(Chip(), lead_ms=ms).cfg["lead_ms"] for ms in (20, 192, 400)]
+
+        self.assertEqual(leads, [192, 192, 400])
+
+    def test_max31856_begun_late_is_read_when_it_has_converted(self):
+        """Its beginning waits for the conversion, so that no reading depends on when it was begun."""
+        for mains_hz, average, takes_ms in ((60, 1, 190), (50, 1, 220), (60, 16, 700)):
+            chip = SlowChip(takes_ms)
+            max31856.sleep_ms = waits = Waits(chip)
+            try:
+                made = driver(chip, mains_hz=mains_hz, average=average)
+                self.assertEqual(reading(made), (25, contract.GOOD))
+            finally:
+                max31856.sleep_ms = no_wait
+            self.assertTrue(waits.ms <= made.cfg["lead_ms"])
 
     def test_max31856_faults_are_told_apart(self):
         """Open before all others, as an open thermocouple shows others too."""

@@ -4,7 +4,7 @@ import unittest
 
 from device.steamlink import contract
 from device.steamlink.sensors import max31865
-from tests.firmware.wires import SpiRegisters, no_wait, reading
+from tests.firmware.wires import SpiRegisters, Waits, no_wait, reading
 
 max31865.sleep_ms = no_wait
 
@@ -28,6 +28,27 @@ class Chip(SpiRegisters):
             self.registers[0] &= 0xD1
         if self.loses:
             self.registers[0] = 0
+
+
+class SlowChip(Chip):
+    """Converts in as many ms as the data sheet says at most."""
+
+    def __init__(self, ohms, takes_ms):
+        super().__init__(ohms)
+        self.slow = True
+        self.takes_ms = takes_ms
+        self.left_ms = 0
+
+    def written(self):
+        super().written()
+        if self.registers[0] & 0x20:
+            self.left_ms = self.takes_ms
+
+    def pass_ms(self, ms):
+        self.registers[0] &= 0xF3
+        self.left_ms -= ms
+        if self.left_ms <= 0:
+            self.registers[0] &= 0xDF
 
 
 def driver(chip, **changes):
@@ -133,6 +154,19 @@ class TestMax31865(unittest.TestCase):
         chip.slow = True
 
         self.assertEqual(reading(driver(chip)), (None, contract.DEVICE_FAILURE))
+
+    def test_max31865_begun_late_is_read_when_it_has_converted(self):
+        """Its beginning waits for the conversion, so that no reading depends on when it was begun."""
+        for mains_hz, takes_ms in ((60, 55), (50, 66)):
+            chip = SlowChip(100, takes_ms)
+            max31865.sleep_ms = waits = Waits(chip)
+            try:
+                value, code = reading(driver(chip, mains_hz=mains_hz))
+            finally:
+                max31865.sleep_ms = no_wait
+            self.assertEqual(code, contract.GOOD)
+            self.assertAlmostEqual(value, 0, delta=0.03)
+            self.assertTrue(waits.ms < max31865.DEFAULTS["lead_ms"])
 
     def test_max31865_with_impossible_settings_is_refused(self):
         """Wires, R0 and the reference are checked."""
