@@ -26,7 +26,7 @@ class SegmentReader:
         self._cursor = (0, 0)
         self._taken = {}  # position -> (boot, seq): handed out, neither acknowledged nor lost
         self._again = []  # (position, tries) of the taken ones that were given back
-        self._ahead = []  # positions that were acknowledged before reading came to them
+        self._ahead = {}  # position -> end: handed out before reading came to it, which passes over
         self._peeked = None
         self._behind = None  # where reading goes on after the peeked one
         self._refusals = 0  # of flash to read the next one
@@ -76,6 +76,8 @@ class SegmentReader:
         if entry.position == (segment.number, offset):
             self._peeked = None
             self._cursor = after(entry)
+        else:
+            self._ahead[entry.position] = after(entry)[1]
 
     def give_back(self, position, tries: int) -> bool:
         """A frame handed out was not acknowledged; False if its segment is gone."""
@@ -83,7 +85,8 @@ class SegmentReader:
             return False
         self._peeked = None
         if tries == 0 and position >= self._cursor:
-            del self._taken[position]  # reading comes to it anyway
+            del self._taken[position]
+            self._ahead.pop(position, None)  # reading comes to it anyway
         else:
             self._again.append((position, tries))
             self._again.sort()
@@ -94,8 +97,6 @@ class SegmentReader:
         if position not in self._taken:
             return
         del self._taken[position]
-        if position >= self._cursor:
-            self._ahead.append(position)
         for segment in self.segments:
             if segment.number == position[0]:
                 segment.left -= 1
@@ -157,23 +158,23 @@ class SegmentReader:
             if entry is None:
                 self.corrupt += 1
                 self._lose_damaged()
-            elif self._again or (position not in self._taken and position not in self._ahead):
+            else:
                 entry.tries = tries
                 self._behind = after(entry)
                 return entry
-            else:
-                self._cursor = after(entry)
-                self._ahead = [position for position in self._ahead if position >= self._cursor]
 
     def _at_cursor(self):
         """The segment and offset of the next unread frame or rest, (None, 0) at the end."""
-        number, offset = self._cursor
         for segment in self.segments:
-            if segment.number == number and (offset < segment.size or segment.unread):
-                return segment, offset
-            if segment.number > number:
-                self._cursor = (segment.number, 0)
-                return segment, 0
+            number = segment.number
+            if number < self._cursor[0]:
+                continue
+            if number > self._cursor[0]:
+                self._cursor = (number, 0)
+            while self._cursor in self._ahead:
+                self._cursor = (number, self._ahead[self._cursor])
+            if self._cursor[1] < segment.size or segment.unread:
+                return segment, self._cursor[1]
         return None, 0
 
     def _scan(self, segment: Segment) -> None:
@@ -245,7 +246,6 @@ class SegmentReader:
         count = segment.left - kept
         lost = self._unread_in(segment)
         self._cursor = (number + 1, 0)
-        self._ahead = [position for position in self._ahead if position[0] != number]
         segment.sealed = True
         segment.left -= count
         self.unacknowledged -= count
@@ -259,8 +259,8 @@ class SegmentReader:
         try:
             for offset, identity, _ in self.files.identities(segment):
                 position = segment.number, offset
-                unread = position >= self._cursor and position not in self._taken
-                if (unread and position not in self._ahead) or position in again:
+                unread = position >= self._cursor and position not in self._ahead
+                if unread or position in again:
                     lost.append(identity)
         except OSError:
             self.faults += 1
@@ -299,7 +299,6 @@ class SegmentReader:
             segment.sealed = True
             if self._remove_quietly(segment.number):
                 self.segments.remove(segment)
-                self._ahead = [p for p in self._ahead if p[0] != segment.number]
 
     def _remove_quietly(self, number: int) -> bool:
         try:
@@ -310,4 +309,5 @@ class SegmentReader:
                 self._refused[number] = self._refused.get(number, 0) + 1
                 return False
         self._aside = [other for other in self._aside if other != number]
+        self._ahead = {at: self._ahead[at] for at in self._ahead if at[0] != number}
         return True

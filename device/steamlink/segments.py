@@ -202,7 +202,6 @@ class SegmentLog(SegmentReader):
         self._taken = {p: self._taken[p] for p in self._taken if p[0] != number}
         again = len(self._again)
         self._again = [item for item in self._again if item[0][0] != number]
-        self._ahead = [position for position in self._ahead if position[0] != number]
         flying = taken - len(self._taken) - (again - len(self._again))
         if self._peeked is not None and self._peeked.position[0] == number:
             self._peeked = None

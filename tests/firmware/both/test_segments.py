@@ -460,6 +460,42 @@ class TestSegments(unittest.TestCase):
         self.assertEqual(self.losses.told, [(1, 4, 4, 1)])
         self.assertEqual((self.log.unacknowledged, self.files()), (0, []))
 
+    def test_segments_acknowledged_ahead_are_passed_over_unread(self):
+        """A frame that arrived before reading came to it needs no memory, and costs no other."""
+        entries = frames(1, 3)
+        self.log.write(entries)
+        ahead = entries[1]
+        self.log.hold(ahead)
+        self.log.acknowledge(ahead.position)
+        read = self.log.files.read
+
+        def short(position):
+            if position == ahead.position:
+                raise MemoryError
+            return read(position)
+
+        self.log.files.read = short
+        self.log.peek()
+        self.log.acknowledge(self.log.take().position)
+
+        self.assertEqual(self.log.oldest(), (1, 3))
+        self.assertEqual(self.drain(self.log), [3])
+        self.assertEqual((self.losses.told, self.log.unacknowledged, self.files()), ([], 0, []))
+
+    def test_segments_held_and_given_back_come_at_their_place(self):
+        """One that was never sent is read in order; one that was comes first, and only once."""
+        self.log.write(frames(1, 1))
+        held = frames(2, 4)
+        self.log.write(held + frames(5, 5))
+        for entry in held:
+            self.log.hold(entry)
+        self.log.give_back(held[0].position, 0)
+        self.log.give_back(held[1].position, 1)
+        self.log.acknowledge(held[2].position)
+
+        self.assertEqual(self.drain(self.log), [3, 1, 2, 5])
+        self.assertEqual((self.log.unacknowledged, self.files()), (0, []))
+
     def test_segments_without_memory_while_writing_stay_readable(self):
         """Nobody knows how the file ends: the next frames go elsewhere."""
         self.log.write(frames(1, 3))
