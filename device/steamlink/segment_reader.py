@@ -4,7 +4,7 @@ from .constant import const
 from .frames import HEADER, Entry, FrameFiles, Segment, after
 
 _READ_TRIES = const(3)
-_MEMORY_TRIES = const(30)  # memory comes back, flash seldom
+_MEMORY_TRIES = const(300)  # a minute at 5 a second: memory comes back, flash seldom
 _ENOENT = const(2)
 
 
@@ -12,8 +12,8 @@ class SegmentReader:
     """The segments in `folder` from the side of the one who sends them.
 
     Only segments are kept in RAM, never frames, but for those that are handed out. What is damaged
-    is told to `on_lost(boot, first, last, count)`. What the flash refuses to read is tried again at
-    its turn, and stays for the next start if that fails too.
+    is told to `on_lost(boot, first, last, count)`. What flash refuses to read, or memory has no room
+    for, is tried again at its turn, and stays for the next start if that fails too.
     """
 
     def __init__(self, folder: str, on_lost) -> None:
@@ -31,7 +31,7 @@ class SegmentReader:
         self._behind = None  # where reading goes on after the peeked one
         self._refusals = 0  # of flash to read the next one
         self._shortages = 0  # of memory for the next one
-        self._aside = []  # numbers of segments of which something stays for the next start
+        self._aside = {}  # number of a segment -> its single frames that stay for the next start
         self._between = {}  # number of an unread segment -> identities before and behind it
         self._refused = {}  # number of a segment -> how often the flash did not delete it
 
@@ -54,7 +54,7 @@ class SegmentReader:
         """Count that there was no memory for what `peek` shows; it does not hold up others for ever."""
         self._shortages += 1
         if self._shortages >= _MEMORY_TRIES:
-            self._lose_next()
+            self._set_aside()
 
     def take(self) -> Entry:
         """Hand out what `peek` showed."""
@@ -191,59 +191,47 @@ class SegmentReader:
             self.unacknowledged += segment.left - before
 
     def _set_aside(self) -> None:
-        """Leave what flash refuses to the next start: a frame given back, or the rest of a segment."""
+        """Leave what cannot be read to the next start: the next frame, or the rest of its segment."""
         self._refusals = self._shortages = 0
+        self._peeked = None
         if self._again:
             position = self._again.pop(0)[0]
             del self._taken[position]
-            self._aside.append(position[0])
+            self._aside[position[0]] = self._aside.get(position[0], 0) + 1
             return
-        segment, _ = self._at_cursor()
-        if segment is not None:
-            self._aside.append(segment.number)
-            self._cursor = (segment.number + 1, 0)
+        segment, offset = self._at_cursor()
+        if segment is None:
+            return
+        number = segment.number
+        head = None
+        try:
+            if offset < segment.size:
+                head = self.files.head((number, offset))
+        except MemoryError:
+            return  # no file can be read: it is tried again
+        except OSError:
+            self.faults += 1
+        self._aside[number] = self._aside.get(number, 0) + (head is not None)
+        if head:
+            self._cursor = (number, offset + HEADER + head[1])
+        else:
+            self._cursor = (number + 1, 0)
             segment.sealed = True
 
     def _lose_damaged(self) -> None:
         """Give up what is damaged: a frame given back, or the rest of the segment."""
         if self._again:
-            self._lose(self._again.pop(0)[0])
+            position = self._again.pop(0)[0]
+            boot, seq = self._taken[position]
+            self._on_lost(boot, seq, seq, 1)
+            self.acknowledge(position)
         else:
             self._lose_rest(self._at_cursor()[0])
-
-    def _lose_next(self) -> None:
-        """Give up the next frame alone."""
-        self._peeked = None
-        segment, offset = self._at_cursor()
-        if self._again:
-            self._shortages = 0
-            self._lose(self._again.pop(0)[0])
-        elif segment is None or offset >= segment.size:
-            self._set_aside()
-        else:
-            self._skip(segment, offset)
-
-    def _skip(self, segment: Segment, offset: int) -> None:
-        try:
-            head = self.files.head((segment.number, offset))
-        except OSError:
-            self.faults += 1
-            return
-        self._shortages = 0
-        if head is not None:  # else the next try finds it damaged
-            self._taken[(segment.number, offset)] = head[2:4]
-            self._cursor = (segment.number, offset + HEADER + head[1])
-            self._lose((segment.number, offset))
-
-    def _lose(self, position) -> None:
-        boot, seq = self._taken[position]
-        self.acknowledge(position)
-        self._on_lost(boot, seq, seq, 1)
 
     def _lose_rest(self, segment: Segment) -> None:
         number = segment.number
         kept = len([1 for taken in self._taken if taken[0] == number]) + segment.unread
-        count = segment.left - kept
+        count = segment.left - kept - self._aside.get(number, 0)
         lost = self._unread_in(segment)
         self._cursor = (number + 1, 0)
         segment.sealed = True
@@ -308,6 +296,6 @@ class SegmentReader:
                 self.faults += 1
                 self._refused[number] = self._refused.get(number, 0) + 1
                 return False
-        self._aside = [other for other in self._aside if other != number]
+        self._aside.pop(number, None)
         self._ahead = {at: self._ahead[at] for at in self._ahead if at[0] != number}
         return True

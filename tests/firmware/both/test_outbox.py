@@ -872,20 +872,28 @@ class TestOutboxTimes(OutboxCase):
         self.assertEqual([entry.seq for entry in entries], [3, 6, 1, 2, 4, 5])
         self.assertEqual((self.device.box.backlog, self.device.box.drops), (0, 0))
 
-    def test_outbox_never_memory_for_the_time_of_one_loses_only_that(self):
-        """After a while it is given up and told."""
+    def test_outbox_never_memory_for_the_time_of_one_leaves_only_that_for_the_next_start(self):
+        """After a while the others go on; a restart sends it, with the time that it has."""
+        device = self.device
         self.undated_boot(6)
-        self.device.box.set_anchor(self.device.boot, START)
+        device.box.set_anchor(device.boot, START)
         undo = self.short_of_memory(4, 1000)
         try:
             entries = []
-            for _ in range(40):
-                entries += self.device.sent()
+            for _ in range(310):
+                entries += device.sent()
         finally:
             undo()
         self.assertEqual([entry.seq for entry in entries], [3, 6, 1, 2, 5])
-        self.assertEqual(self.device.box.take_losses(), [(self.device.boot, 4, 4, 1)])
-        self.assertEqual((self.device.box.backlog, self.device.files()), (0, 0))
+        self.assertEqual((device.box.backlog, device.box.drops), (1, 0))
+        boot = device.boot
+        device.start()
+        device.sync(START + 900000)
+
+        again = {(entry.boot, entry.seq): utc(entry) for entry in device.sent()}
+
+        self.assertEqual(again[(boot, 4)], START + 4 * 60000)
+        self.assertEqual((device.box.backlog, device.box.drops, device.files()), (0, 0, 0))
 
     def test_outbox_without_memory_for_a_time_still_writes_to_flash(self):
         """What waits in RAM goes to flash as it is, and gets the same time there."""

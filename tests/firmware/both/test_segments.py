@@ -74,6 +74,22 @@ class TestSegments(unittest.TestCase):
         with open(self.folder + "/log/" + name, "wb") as file:
             file.write(content)
 
+    def fail_at(self, seq, fault):
+        """Let each reading of a frame end with a fault; returns what undoes it."""
+        read = self.log.files.read
+
+        def failing(position):
+            entry = read(position)
+            if entry is not None and entry.seq == seq:
+                raise fault
+            return entry
+
+        def undo():
+            self.log.files.read = read
+
+        self.log.files.read = failing
+        return undo
+
     def test_segments_after_restart_give_what_was_written_in_order(self):
         """All frames are there again, oldest first."""
         self.log.write(frames(1, 100))
@@ -376,6 +392,19 @@ class TestSegments(unittest.TestCase):
         self.assertEqual(self.drain(self.opened()), list(range(1, 36)))
         self.assertEqual((self.losses.told, self.files()), ([], []))
 
+    def test_segments_with_one_frame_refused_go_on_behind_it(self):
+        """It alone stays for the next start where flash still tells how long it is."""
+        self.log.write(frames(1, 5))
+        self.fail_at(2, OSError(5))
+        seqs = []
+        for _ in range(4):
+            seqs += self.drain(self.log)
+        self.assertEqual((seqs, self.losses.told, self.files()), ([1, 3, 4, 5], [], ["00000000"]))
+        self.assertEqual((self.log.unacknowledged, self.log.faults), (1, 3))
+
+        self.assertIn(2, self.drain(self.opened()))
+        self.assertEqual((self.losses.told, self.files()), ([], []))
+
     def test_segments_given_back_and_refused_stay_for_the_next_start(self):
         """A frame that was under way is no more lost than the others."""
         self.log.write(frames(1, 3))
@@ -434,31 +463,78 @@ class TestSegments(unittest.TestCase):
             self.assertEqual((self.losses.told, log.unacknowledged), ([told], before - 1))
 
     def test_segments_without_memory_for_a_frame_hold_up_nothing_for_ever(self):
-        """It is tried for a while, for memory may come back; then it alone is lost and told."""
-        self.log.write(frames(1, 3) + frames(4, 4, size=3000) + frames(5, 6))
-        read = self.log.files.read
-
-        def short(position):
-            entry = read(position)
-            if len(entry.payload) > 1000:
-                raise MemoryError
-            return entry
-
-        self.log.files.read = short
+        """It is tried for a while, for memory may come back; then it alone waits for the next start."""
+        self.log.write(frames(1, 6))
+        undo = self.fail_at(4, MemoryError())
         seqs = self.drain(self.log)
-        for _ in range(20):
+        for _ in range(200):
             self.assertIsNone(self.log.peek())
-        self.log.files.read = read
+        undo()
         self.assertEqual(self.log.peek().seq, 4)
         self.log._peeked = None
-        self.log.files.read = short
-        for _ in range(30):
-            self.assertEqual(self.losses.told, [])
-            self.log.peek()
+        self.fail_at(4, MemoryError())
+        for _ in range(300):
+            self.assertEqual(self.drain(self.log), [])
 
         self.assertEqual(seqs + self.drain(self.log), [1, 2, 3, 5, 6])
-        self.assertEqual(self.losses.told, [(1, 4, 4, 1)])
-        self.assertEqual((self.log.unacknowledged, self.files()), (0, []))
+        self.assertEqual((self.log.unacknowledged, self.log.oldest()), (1, (1, 1)))
+        self.log.write(frames(7, 7))
+        self.assertEqual(self.drain(self.log), [7])
+        self.assertIn(4, self.drain(self.opened()))
+        self.assertEqual((self.losses.told, self.files()), ([], []))
+
+    def test_segments_given_back_without_memory_wait_for_the_next_start(self):
+        """A frame that was under way is no more lost than the others."""
+        self.log.write(frames(1, 3))
+        self.log.peek()
+        self.log.give_back(self.log.take().position, 1)
+        self.fail_at(1, MemoryError())
+        for _ in range(300):
+            self.assertIsNone(self.log.peek())
+        self.assertEqual(self.drain(self.log), [2, 3])
+        self.assertEqual((self.log.unacknowledged, self.log.oldest()), (1, (1, 1)))
+
+        self.assertIn(1, self.drain(self.opened()))
+        self.assertEqual((self.losses.told, self.files()), ([], []))
+
+    def test_segments_without_memory_to_look_where_a_frame_ends_wait(self):
+        """While no file can be opened, nothing is passed over."""
+        self.log.write(frames(1, 3))
+        files = self.log.files
+        read, head = files.read, files.head
+
+        def short(position):
+            raise MemoryError
+
+        files.read = files.head = short
+        for _ in range(1000):
+            self.assertIsNone(self.log.peek())
+        files.read, files.head = read, head
+        self.assertEqual(self.drain(self.log), [1, 2, 3])
+        self.assertEqual((self.losses.told, self.files()), ([], []))
+
+    def test_segments_damaged_behind_a_frame_without_memory_lose_only_what_is_damaged(self):
+        """What was left for the next start is still there then."""
+        self.log.write(frames(1, 5))
+        self.flip("00000000", 116 * 3 + 50)
+        self.fail_at(2, MemoryError())
+        seqs = []
+        for _ in range(310):
+            seqs += self.drain(self.log)
+        self.assertEqual((seqs, [told[1] for told in self.losses.told]), ([1, 3], [4, 5]))
+        self.assertEqual((self.log.unacknowledged, self.files()), (1, ["00000000"]))
+
+        self.assertIn(2, self.drain(self.opened()))
+        self.assertEqual((self.losses.count, self.files()), (2, []))
+
+    def test_segments_left_for_want_of_memory_are_told_when_their_place_is_needed(self):
+        """The file goes: what nobody sent of it is lost."""
+        self.log.write(frames(1, 3))
+        self.fail_at(2, MemoryError())
+        for _ in range(310):
+            self.drain(self.log)
+        self.assertTrue(self.log.drop_oldest())
+        self.assertEqual((self.losses.told, self.log.unacknowledged), ([(1, 1, 3, 1)], 0))
 
     def test_segments_acknowledged_ahead_are_passed_over_unread(self):
         """A frame that arrived before reading came to it needs no memory, and costs no other."""
