@@ -129,7 +129,7 @@ class SegmentReader:
     def has_undated(self, boot: int) -> bool:
         """Whether a frame of the boot may be here that waits for its time."""
         for segment in self.segments:
-            if segment.left and (segment.undated or segment.unread):
+            if segment.undated or segment.unread:
                 low, high = self._reach(segment)
                 if low[0] <= boot <= high[0]:
                     return True

@@ -964,6 +964,28 @@ class TestOutboxTimes(OutboxCase):
         times = [item[2] for item in sorted(entries)]
         self.assertEqual(times, sorted(times))
 
+    def test_outbox_of_a_finished_file_that_flash_keeps_has_the_same_time_again(self):
+        """What comes once more after a restart has its bytes, though anchors were kept meanwhile."""
+        device = self.device
+        device.data(size=17000)
+        device.box.flush()
+        device.sync(START)
+        device.start()
+        device.data()
+        device.box.flush()
+        self.assertEqual(device.files(), 2)
+        device.start()
+        device.sync(START + 600000)
+        with RefusedFrames("/data/00000000", reads=0, removes=True):
+            first = device.sent()
+        device.start()
+        device.sync(START + 900000)
+
+        again = device.sent()
+
+        self.assertEqual(ids(first), [(1, 1), (2, 1)])
+        self.assertEqual([entry.payload for entry in again], [first[0].payload])
+
     def test_outbox_anchors_that_flash_gives_at_the_second_try_are_used(self):
         """Else messages that the broker has already would come once more, with other times."""
         device = self.device
