@@ -22,6 +22,7 @@ class SegmentReader:
         self.corrupt = 0
         self.files = FrameFiles(folder)
         self._on_lost = on_lost
+        self._opened = False
         self.segments = []
         self._cursor = (0, 0)
         self._taken = {}  # position -> (boot, seq): handed out, neither acknowledged nor lost
@@ -106,7 +107,9 @@ class SegmentReader:
                 return
 
     def oldest(self) -> "tuple[int, int] | None":
-        """The lowest (boot, seq) that is not acknowledged."""
+        """The lowest (boot, seq) that is not acknowledged; (0, 0) while nobody could look through all."""
+        if not self._opened or any(segment.unread for segment in self.segments):
+            return 0, 0
         found = list(self._taken.values())
         waiting = [
             s for s in self.segments if s.number > self._cursor[0] or s.number in self._aside

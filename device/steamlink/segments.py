@@ -38,7 +38,6 @@ class SegmentLog(SegmentReader):
         self._reserve = free_blocks_needed * _BLOCK
         self._flash_free = flash_free
         self._make_room = make_room
-        self._opened = False
         self._next_number = 0
 
     # -- opening

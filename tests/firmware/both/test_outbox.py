@@ -1066,6 +1066,44 @@ class TestOutboxNames(OutboxCase):
         self.boot("mill", "dev1")
         self.assertEqual(self.origins(), [(2, ()), (3, ())])
 
+    def test_outbox_unread_at_the_start_tells_the_old_name(self):
+        """One refusal of flash forgets neither the name nor that something is there."""
+        for refused in (
+            RefusedFrames("/data/00000000", reads=1),
+            RefusedFrames("/data", lists=True),
+        ):
+            self.boot("mill", "old")
+            self.device.sent()
+            self.device.data()
+            self.device.box.flush()
+            left = self.device.boot, self.device.seq
+            with refused:
+                self.device.start()
+                self.device.box.named("mill", "new")
+            self.assertTrue(self.device.box.oldest() <= left)
+            self.device.event()
+            self.device.data()
+            self.device.box.flush()
+
+            self.assertEqual(self.origins()[0], (left[0], ("mill", "old")))
+
+    def test_outbox_with_a_file_unread_at_the_start_keeps_all_names(self):
+        """It may hold what was written again behind newer messages, when its place was needed."""
+        self.boot("mill", "dev1", messages=1)
+        self.device.start().named("mill", "dev2")
+        self.device.sync(START + 9000000)
+        event, entry = self.device.sent(acknowledge=False)
+        self.device.box.acknowledge(event)
+        self.assertTrue(self.device.box._data.drop_oldest())
+        self.device.data()
+        self.device.box.flush()
+        self.device.box.give_back([entry])
+        self.device.box.flush()
+        with RefusedFrames("/data/00000002", reads=1):
+            self.device.start().named("mill", "dev3")
+
+        self.assertEqual(self.origins(), [(2, ("mill", "dev1")), (3, ("mill", "dev2"))])
+
     def test_outbox_forgets_names_of_which_nothing_is_left(self):
         """The list of names stays short, and without a change nothing is written."""
         for number in range(60):

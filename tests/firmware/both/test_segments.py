@@ -306,7 +306,8 @@ class TestSegments(unittest.TestCase):
             for _ in range(3):  # it is tried at its turn; nobody stops at it
                 seqs += self.drain(log)
         self.assertEqual((seqs[0], seqs[-1]), (1, 100))
-        self.assertEqual((log.unacknowledged, log.oldest(), self.files()), (1, None, ["00000001"]))
+        self.assertEqual((log.unacknowledged, self.files()), (1, ["00000001"]))
+        self.assertEqual(log.oldest(), (0, 0))
 
         seqs += self.drain(self.opened())
 
@@ -318,7 +319,7 @@ class TestSegments(unittest.TestCase):
         self.log.write(frames(1, 100))
         with RefusedFrames("00000000", "00000001", "00000002"):
             log = self.opened()
-        self.assertEqual((log.oldest(), log.highest_boot(), log.has_undated(7)), (None, 0, True))
+        self.assertEqual((log.oldest(), log.highest_boot(), log.has_undated(7)), ((0, 0), 0, True))
         for seq in range(101, 801):
             log.write(frames(seq, seq))
             size = sum([os.stat(self.folder + "/log/" + name)[6] for name in self.files()])
@@ -656,6 +657,28 @@ class TestSegments(unittest.TestCase):
         with RefusedFrames("00000003"):
             log = self.opened()
         self.assertEqual([boot for boot in range(1, 10) if log.has_undated(boot)], [8, 9])
+
+    def test_segments_never_seen_may_hold_the_oldest(self):
+        """Until they are looked through, wherever they lie."""
+        for which in range(3):
+            self.opened().write(frames(1, 100))
+            with RefusedFrames(self.files()[which], reads=1):
+                log = self.opened()
+            self.assertEqual(log.oldest(), (0, 0))
+            for seq in range(1, 101):
+                log.peek()
+                self.assertTrue(log.oldest() <= (1, seq))
+                log.acknowledge(log.take().position)
+            self.assertIsNone(log.oldest())
+
+    def test_segments_not_listed_may_hold_anything(self):
+        """Until the folder is open."""
+        self.log.write(frames(1, 3))
+        with RefusedFrames("/log", lists=True):
+            log = self.opened()
+        self.assertEqual(log.oldest(), (0, 0))
+        self.assertTrue(log.open())
+        self.assertEqual(log.oldest(), (1, 1))
 
     def test_segments_in_absent_place_raise_nothing(self):
         """No medium: nothing is written, the faults are counted, nothing is raised."""
