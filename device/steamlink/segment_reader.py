@@ -4,7 +4,7 @@ from .constant import const
 from .frames import HEADER, Entry, FrameFiles, Segment, after
 
 _READ_TRIES = const(3)
-_MEMORY_TRIES = const(30)  # memory comes back, flash seldom
+_MEMORY_TRIES = const(300)  # a minute at 5 a second: memory comes back, flash seldom
 _ENOENT = const(2)
 
 
@@ -12,8 +12,8 @@ class SegmentReader:
     """The segments in `folder` from the side of the one who sends them.
 
     Only segments are kept in RAM, never frames, but for those that are handed out. What is damaged
-    is told to `on_lost(boot, first, last, count)`. What the flash refuses to read is tried again at
-    its turn, and stays for the next start if that fails too.
+    is told to `on_lost(boot, first, last, count)`. What flash refuses to read, or memory has no room
+    for, is tried again at its turn, and stays for the next start if that fails too.
     """
 
     def __init__(self, folder: str, on_lost) -> None:
@@ -22,16 +22,17 @@ class SegmentReader:
         self.corrupt = 0
         self.files = FrameFiles(folder)
         self._on_lost = on_lost
+        self._opened = False
         self.segments = []
         self._cursor = (0, 0)
         self._taken = {}  # position -> (boot, seq): handed out, neither acknowledged nor lost
         self._again = []  # (position, tries) of the taken ones that were given back
-        self._ahead = []  # positions that were acknowledged before reading came to them
+        self._ahead = {}  # position -> end: handed out before reading came to it, which passes over
         self._peeked = None
         self._behind = None  # where reading goes on after the peeked one
         self._refusals = 0  # of flash to read the next one
         self._shortages = 0  # of memory for the next one
-        self._aside = []  # numbers of segments of which something stays for the next start
+        self._aside = {}  # number of a segment -> its single frames that stay for the next start
         self._between = {}  # number of an unread segment -> identities before and behind it
         self._refused = {}  # number of a segment -> how often the flash did not delete it
 
@@ -54,7 +55,7 @@ class SegmentReader:
         """Count that there was no memory for what `peek` shows; it does not hold up others for ever."""
         self._shortages += 1
         if self._shortages >= _MEMORY_TRIES:
-            self._lose_next()
+            self._set_aside()
 
     def take(self) -> Entry:
         """Hand out what `peek` showed."""
@@ -76,6 +77,8 @@ class SegmentReader:
         if entry.position == (segment.number, offset):
             self._peeked = None
             self._cursor = after(entry)
+        else:
+            self._ahead[entry.position] = after(entry)[1]
 
     def give_back(self, position, tries: int) -> bool:
         """A frame handed out was not acknowledged; False if its segment is gone."""
@@ -83,7 +86,8 @@ class SegmentReader:
             return False
         self._peeked = None
         if tries == 0 and position >= self._cursor:
-            del self._taken[position]  # reading comes to it anyway
+            del self._taken[position]
+            self._ahead.pop(position, None)  # reading comes to it anyway
         else:
             self._again.append((position, tries))
             self._again.sort()
@@ -94,8 +98,6 @@ class SegmentReader:
         if position not in self._taken:
             return
         del self._taken[position]
-        if position >= self._cursor:
-            self._ahead.append(position)
         for segment in self.segments:
             if segment.number == position[0]:
                 segment.left -= 1
@@ -105,7 +107,9 @@ class SegmentReader:
                 return
 
     def oldest(self) -> "tuple[int, int] | None":
-        """The lowest (boot, seq) that is not acknowledged."""
+        """The lowest (boot, seq) that is not acknowledged; (0, 0) while nobody could look through all."""
+        if not self._opened or any(segment.unread for segment in self.segments):
+            return 0, 0
         found = list(self._taken.values())
         waiting = [
             s for s in self.segments if s.number > self._cursor[0] or s.number in self._aside
@@ -125,14 +129,17 @@ class SegmentReader:
         """The highest boot of which a frame is here, 0 if none is."""
         return max([segment.high[0] for segment in self.segments if segment.high] or [0])
 
-    def has_undated(self, boot: int) -> bool:
-        """Whether a frame of the boot may be here that waits for its time."""
+    def has_undated(self, boot: int) -> "bool | None":
+        """Whether a frame of the boot is here that waits for its time; None if nobody could look."""
+        found = False if self._opened else None
         for segment in self.segments:
-            if segment.left and (segment.undated or segment.unread):
+            if segment.undated or segment.unread:
                 low, high = self._reach(segment)
                 if low[0] <= boot <= high[0]:
-                    return True
-        return False
+                    if not segment.unread:
+                        return True
+                    found = None
+        return found
 
     def _reach(self, segment: Segment):
         """The identities between which those of a segment lie."""
@@ -157,23 +164,23 @@ class SegmentReader:
             if entry is None:
                 self.corrupt += 1
                 self._lose_damaged()
-            elif self._again or (position not in self._taken and position not in self._ahead):
+            else:
                 entry.tries = tries
                 self._behind = after(entry)
                 return entry
-            else:
-                self._cursor = after(entry)
-                self._ahead = [position for position in self._ahead if position >= self._cursor]
 
     def _at_cursor(self):
         """The segment and offset of the next unread frame or rest, (None, 0) at the end."""
-        number, offset = self._cursor
         for segment in self.segments:
-            if segment.number == number and (offset < segment.size or segment.unread):
-                return segment, offset
-            if segment.number > number:
-                self._cursor = (segment.number, 0)
-                return segment, 0
+            number = segment.number
+            if number < self._cursor[0]:
+                continue
+            if number > self._cursor[0]:
+                self._cursor = (number, 0)
+            while self._cursor in self._ahead:
+                self._cursor = (number, self._ahead[self._cursor])
+            if self._cursor[1] < segment.size or segment.unread:
+                return segment, self._cursor[1]
         return None, 0
 
     def _scan(self, segment: Segment) -> None:
@@ -190,62 +197,49 @@ class SegmentReader:
             self.unacknowledged += segment.left - before
 
     def _set_aside(self) -> None:
-        """Leave what flash refuses to the next start: a frame given back, or the rest of a segment."""
+        """Leave what cannot be read to the next start: the next frame, or the rest of its segment."""
         self._refusals = self._shortages = 0
+        self._peeked = None
         if self._again:
             position = self._again.pop(0)[0]
             del self._taken[position]
-            self._aside.append(position[0])
+            self._aside[position[0]] = self._aside.get(position[0], 0) + 1
             return
-        segment, _ = self._at_cursor()
-        if segment is not None:
-            self._aside.append(segment.number)
-            self._cursor = (segment.number + 1, 0)
+        segment, offset = self._at_cursor()
+        if segment is None:
+            return
+        number = segment.number
+        head = None
+        try:
+            if offset < segment.size:
+                head = self.files.head((number, offset))
+        except MemoryError:
+            return  # no file can be read: it is tried again
+        except OSError:
+            self.faults += 1
+        self._aside[number] = self._aside.get(number, 0) + (head is not None)
+        if head:
+            self._cursor = (number, offset + HEADER + head[1])
+        else:
+            self._cursor = (number + 1, 0)
             segment.sealed = True
 
     def _lose_damaged(self) -> None:
         """Give up what is damaged: a frame given back, or the rest of the segment."""
         if self._again:
-            self._lose(self._again.pop(0)[0])
+            position = self._again.pop(0)[0]
+            boot, seq = self._taken[position]
+            self._on_lost(boot, seq, seq, 1)
+            self.acknowledge(position)
         else:
             self._lose_rest(self._at_cursor()[0])
-
-    def _lose_next(self) -> None:
-        """Give up the next frame alone."""
-        self._peeked = None
-        segment, offset = self._at_cursor()
-        if self._again:
-            self._shortages = 0
-            self._lose(self._again.pop(0)[0])
-        elif segment is None or offset >= segment.size:
-            self._set_aside()
-        else:
-            self._skip(segment, offset)
-
-    def _skip(self, segment: Segment, offset: int) -> None:
-        try:
-            head = self.files.head((segment.number, offset))
-        except OSError:
-            self.faults += 1
-            return
-        self._shortages = 0
-        if head is not None:  # else the next try finds it damaged
-            self._taken[(segment.number, offset)] = head[2:4]
-            self._cursor = (segment.number, offset + HEADER + head[1])
-            self._lose((segment.number, offset))
-
-    def _lose(self, position) -> None:
-        boot, seq = self._taken[position]
-        self.acknowledge(position)
-        self._on_lost(boot, seq, seq, 1)
 
     def _lose_rest(self, segment: Segment) -> None:
         number = segment.number
         kept = len([1 for taken in self._taken if taken[0] == number]) + segment.unread
-        count = segment.left - kept
+        count = segment.left - kept - self._aside.get(number, 0)
         lost = self._unread_in(segment)
         self._cursor = (number + 1, 0)
-        self._ahead = [position for position in self._ahead if position[0] != number]
         segment.sealed = True
         segment.left -= count
         self.unacknowledged -= count
@@ -259,8 +253,8 @@ class SegmentReader:
         try:
             for offset, identity, _ in self.files.identities(segment):
                 position = segment.number, offset
-                unread = position >= self._cursor and position not in self._taken
-                if (unread and position not in self._ahead) or position in again:
+                unread = position >= self._cursor and position not in self._ahead
+                if unread or position in again:
                     lost.append(identity)
         except OSError:
             self.faults += 1
@@ -299,7 +293,6 @@ class SegmentReader:
             segment.sealed = True
             if self._remove_quietly(segment.number):
                 self.segments.remove(segment)
-                self._ahead = [p for p in self._ahead if p[0] != segment.number]
 
     def _remove_quietly(self, number: int) -> bool:
         try:
@@ -309,5 +302,6 @@ class SegmentReader:
                 self.faults += 1
                 self._refused[number] = self._refused.get(number, 0) + 1
                 return False
-        self._aside = [other for other in self._aside if other != number]
+        self._aside.pop(number, None)
+        self._ahead = {at: self._ahead[at] for at in self._ahead if at[0] != number}
         return True

@@ -38,8 +38,8 @@ class SegmentLog(SegmentReader):
         self._reserve = free_blocks_needed * _BLOCK
         self._flash_free = flash_free
         self._make_room = make_room
-        self._opened = False
         self._next_number = 0
+        self.retry_at = 0  # its owner's: until then flash, which refused, is not asked to write
 
     # -- opening
 
@@ -202,7 +202,6 @@ class SegmentLog(SegmentReader):
         self._taken = {p: self._taken[p] for p in self._taken if p[0] != number}
         again = len(self._again)
         self._again = [item for item in self._again if item[0][0] != number]
-        self._ahead = [position for position in self._ahead if position[0] != number]
         flying = taken - len(self._taken) - (again - len(self._again))
         if self._peeked is not None and self._peeked.position[0] == number:
             self._peeked = None

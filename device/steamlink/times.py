@@ -32,6 +32,7 @@ class Times:
         self._most = most
         self._logs = logs
         self._next_start = None  # (boot, offset) that the last estimate also gave
+        self._guesses = 0  # how many more anchors are kept for what nobody could look through
         self._stuck = False  # nothing can be estimated before something new is known
 
     def begin(self, boot: int) -> None:
@@ -62,7 +63,7 @@ class Times:
 
     def save(self) -> bool:
         """Keep the anchors that are needed; False if the flash refuses."""
-        self.anchors.keep(self._needed)
+        self._keep()
         return self.anchors.save()
 
     def of(self, boot: int, early: bool) -> "tuple[int, int, bool] | None":
@@ -72,7 +73,7 @@ class Times:
         """
         anchor = self.anchors.get(boot)
         if anchor is None and not self._stuck and boot != self._boot:
-            if self.anchors.keep(self._needed) >= (self._most // 4 if early else self._most):
+            if self._keep() >= (self._most // 4 if early else self._most):
                 return None
             from . import dating  # seldom needed: a boot that never had a clock
 
@@ -85,8 +86,17 @@ class Times:
             anchor = self.anchors.get(boot)
         return anchor
 
+    def _keep(self) -> int:
+        self._guesses = self._most // 8
+        return self.anchors.keep(self._needed)
+
     def _needed(self, boot: int) -> bool:
-        return boot == self._boot or any(log.has_undated(boot) for log in self._logs)
+        found = [log.has_undated(boot) for log in self._logs]
+        if boot == self._boot or True in found:
+            return True
+        # What stays unread for ever must not keep the anchors of all later boots: the first stay.
+        self._guesses -= None in found
+        return None in found and self._guesses >= 0
 
 
 class Anchors:
@@ -99,6 +109,7 @@ class Anchors:
         self._path = path
         self._records = b""
         self.saved = True
+        self.retry_at = 0  # as of a SegmentLog
 
     def load(self) -> None:
         """Read the file; one that is damaged or absent gives none.

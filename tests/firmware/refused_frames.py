@@ -1,5 +1,5 @@
 """Files of segments that a test makes the flash refuse, on both interpreters."""
-# ruff: noqa: PTH107, PTH123 - MicroPython has no pathlib
+# ruff: noqa: PTH107, PTH123, PTH208 - MicroPython has no pathlib
 
 import errno
 import os
@@ -8,17 +8,18 @@ from device.steamlink import frames
 
 
 class RefusedFrames:
-    """While entered, files of which the path ends in one of `names` are refused; `opened` counts.
+    """While entered, paths that end in one of `names` are refused; `opened` counts.
 
     `reads`: so often opening them to read ends with EIO (None: always), after `good` reads.
-    `removes`: they cannot be deleted.
+    `removes`: they cannot be deleted. `lists`: they are folders that cannot be listed.
     """
 
-    def __init__(self, *names, reads=None, good=0, removes=False):
+    def __init__(self, *names, reads=None, good=0, removes=False, lists=False):
         self.names = names
         self.reads = reads
         self.good = good
         self.removes = removes
+        self.lists = lists
         self.opened = 0
 
     def __enter__(self):
@@ -80,3 +81,9 @@ class _Os:
         if self._refused.removes and self._refused.covers(path):
             raise OSError(errno.EIO, "refused")
         os.remove(path)
+
+    def listdir(self, path):
+        """As os.listdir, or EIO."""
+        if self._refused.lists and self._refused.covers(path):
+            raise OSError(errno.EIO, "refused")
+        return os.listdir(path)

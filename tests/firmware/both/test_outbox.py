@@ -521,6 +521,100 @@ class TestOutbox(OutboxCase):
         device.start()
         self.assertEqual(len(device.sent()), 6)
 
+    def unusable(self, name):
+        """A new device of which a folder of the store refuses everything."""
+        os.rmdir(self.folder + "/" + name)
+        folders.write(self.folder + "/" + name, "a file in its place")
+        self.device.boot -= 1
+        self.device.start()
+        self.device.sync(START)
+        return self.device
+
+    def test_outbox_without_a_folder_for_events_keeps_data_in_flash(self):
+        """Twenty minutes offline: events stay in RAM, and no data is lost or kept out of flash."""
+        device = self.unusable("events")
+        device.event()
+        for _ in range(400):
+            device.wait(3)
+            device.data(size=100)
+        self.assertFalse(device.box.flush())
+        self.assertEqual((device.box.backlog, device.box.drops), (401, 0))
+
+        device.start()
+
+        self.assertEqual(ids(device.sent()), [(1, seq) for seq in range(2, 402)])
+
+    def test_outbox_without_a_folder_for_data_keeps_events_in_flash(self):
+        """The newest data stays in RAM, what is lost of it is told, and no event is."""
+        device = self.unusable("data")
+        for _ in range(100):
+            device.wait(6)
+            device.data(size=300)
+            device.event()
+        device.box.connected(True)
+        losses = device.box.take_losses()
+        self.assertTrue(0 < losses[0][3] < 100)
+        self.assertEqual(device.box.backlog, 200 - losses[0][3])
+        device.start()
+        self.assertEqual([entry.kind for entry in device.sent()], ["event"] * 100)
+
+    def writes(self, device, seconds):
+        """How often a file of data changed while a message came every two seconds."""
+        before = None
+        count = 0
+        for second in range(seconds):
+            if second % 2 == 0:
+                device.data()
+            device.wait(1)
+            path = self.folder + "/data"
+            now = [(name, os.stat(path + "/" + name)[6]) for name in sorted(os.listdir(path))]
+            count += now != before
+            before = now
+        return count
+
+    def test_outbox_with_events_refused_writes_data_no_more_often(self):
+        """What one folder refuses wears out nothing: data still goes once a minute."""
+        for count in (1, 300):
+            self.tearDown()
+            self.setUp()
+            device = self.unusable("events")
+            for _ in range(count):
+                device.event()
+
+            self.assertTrue(9 <= self.writes(device, 600) <= 13)
+            self.assertTrue(device.box._events.faults < 200)
+
+    def test_outbox_with_events_refused_for_long_gives_data_its_place(self):
+        """Events that fill the ring go before data is lost, and are told."""
+        device = self.unusable("events")
+        for _ in range(300):
+            device.event()
+        for _ in range(50):
+            device.data(size=900)
+            device.wait(1)
+        device.box.flush()
+        kinds = [entry.kind for entry in device.box._ring.entries]
+        self.assertEqual(kinds, ["event"] * len(kinds))
+        self.assertTrue(len(kinds) >= 20)
+        self.assertEqual(device.box.backlog + device.box.drops, 350)
+        self.assertEqual(len([e for e in device.sent() if e.kind == "data"]), 50)
+
+    def test_outbox_with_anchors_refused_keeps_data_in_flash(self):
+        """A link that waits for them keeps nothing else out of it."""
+        device = self.device
+        device.data()
+        device.box.flush()
+        os.mkdir(self.folder + "/anchors.new")
+        device.sync(START)
+        device.box.connected(True)
+        for _ in range(120):
+            device.data(live=True)
+            device.now += 1000
+            self.assertIsNone(device.box.next_backlog())
+            device.box.tick()
+        device.start()
+        self.assertTrue(device.box.backlog > 60)
+
     def test_outbox_oldest_is_the_lowest_anywhere(self):
         """RAM, flash and what is under way count."""
         device = self.device
@@ -872,20 +966,28 @@ class TestOutboxTimes(OutboxCase):
         self.assertEqual([entry.seq for entry in entries], [3, 6, 1, 2, 4, 5])
         self.assertEqual((self.device.box.backlog, self.device.box.drops), (0, 0))
 
-    def test_outbox_never_memory_for_the_time_of_one_loses_only_that(self):
-        """After a while it is given up and told."""
+    def test_outbox_never_memory_for_the_time_of_one_leaves_only_that_for_the_next_start(self):
+        """After a while the others go on; a restart sends it, with the time that it has."""
+        device = self.device
         self.undated_boot(6)
-        self.device.box.set_anchor(self.device.boot, START)
+        device.box.set_anchor(device.boot, START)
         undo = self.short_of_memory(4, 1000)
         try:
             entries = []
-            for _ in range(40):
-                entries += self.device.sent()
+            for _ in range(310):
+                entries += device.sent()
         finally:
             undo()
         self.assertEqual([entry.seq for entry in entries], [3, 6, 1, 2, 5])
-        self.assertEqual(self.device.box.take_losses(), [(self.device.boot, 4, 4, 1)])
-        self.assertEqual((self.device.box.backlog, self.device.files()), (0, 0))
+        self.assertEqual((device.box.backlog, device.box.drops), (1, 0))
+        boot = device.boot
+        device.start()
+        device.sync(START + 900000)
+
+        again = {(entry.boot, entry.seq): utc(entry) for entry in device.sent()}
+
+        self.assertEqual(again[(boot, 4)], START + 4 * 60000)
+        self.assertEqual((device.box.backlog, device.box.drops, device.files()), (0, 0, 0))
 
     def test_outbox_without_memory_for_a_time_still_writes_to_flash(self):
         """What waits in RAM goes to flash as it is, and gets the same time there."""
@@ -955,6 +1057,67 @@ class TestOutboxTimes(OutboxCase):
         self.assertTrue(largest <= 256)
         times = [item[2] for item in sorted(entries)]
         self.assertEqual(times, sorted(times))
+
+    def test_outbox_of_a_finished_file_that_flash_keeps_has_the_same_time_again(self):
+        """What comes once more after a restart has its bytes, though anchors were kept meanwhile."""
+        device = self.device
+        device.data(size=17000)
+        device.box.flush()
+        device.sync(START)
+        device.start()
+        device.data()
+        device.box.flush()
+        self.assertEqual(device.files(), 2)
+        device.start()
+        device.sync(START + 600000)
+        with RefusedFrames("/data/00000000", reads=0, removes=True):
+            first = device.sent()
+        device.start()
+        device.sync(START + 900000)
+
+        again = device.sent()
+
+        self.assertEqual(ids(first), [(1, 1), (2, 1)])
+        self.assertEqual([entry.payload for entry in again], [first[0].payload])
+
+    def test_outbox_not_listed_at_the_start_keeps_the_anchors_of_what_is_in_it(self):
+        """They are needed once the folder can be read."""
+        device = self.device
+        device.wait(10)
+        device.data()
+        device.box.flush()
+        device.sync(START)
+        with RefusedFrames("/data", lists=True):
+            device.start()
+            device.data()
+            device.sync(START + 900000)
+        self.assertTrue(device.box.flush())
+
+        self.assertEqual([utc(entry) for entry in device.sent()], [START + 10000, START + 900000])
+
+    def test_outbox_with_a_file_unread_for_good_holds_up_no_later_boot(self):
+        """Hundreds of boots that knew their time late, then one that never did: its messages go out."""
+        device = self.device
+        for refused in (
+            RefusedFrames("/data/00000000"),
+            RefusedFrames("/data", lists=True),
+        ):
+            device.data()
+            device.box.flush()
+            with refused:
+                for _ in range(300):
+                    device.start()
+                    device.event()
+                    device.sync(START)
+                    self.assertEqual(len(device.sent()), 1)
+                self.assertTrue(len(device.box._times.anchors._records) < 13 * 64)
+                device.start()
+                device.event()
+                device.start()
+                device.event()
+                device.sync(START + 900000)
+
+                self.assertEqual(len(device.sent()), 2)
 
     def test_outbox_anchors_that_flash_gives_at_the_second_try_are_used(self):
         """Else messages that the broker has already would come once more, with other times."""
@@ -1035,6 +1198,44 @@ class TestOutboxNames(OutboxCase):
         self.boot("", "")
         self.boot("mill", "dev1")
         self.assertEqual(self.origins(), [(2, ()), (3, ())])
+
+    def test_outbox_unread_at_the_start_tells_the_old_name(self):
+        """One refusal of flash forgets neither the name nor that something is there."""
+        for refused in (
+            RefusedFrames("/data/00000000", reads=1),
+            RefusedFrames("/data", lists=True),
+        ):
+            self.boot("mill", "old")
+            self.device.sent()
+            self.device.data()
+            self.device.box.flush()
+            left = self.device.boot, self.device.seq
+            with refused:
+                self.device.start()
+                self.device.box.named("mill", "new")
+            self.assertTrue(self.device.box.oldest() <= left)
+            self.device.event()
+            self.device.data()
+            self.device.box.flush()
+
+            self.assertEqual(self.origins()[0], (left[0], ("mill", "old")))
+
+    def test_outbox_with_a_file_unread_at_the_start_keeps_all_names(self):
+        """It may hold what was written again behind newer messages, when its place was needed."""
+        self.boot("mill", "dev1", messages=1)
+        self.device.start().named("mill", "dev2")
+        self.device.sync(START + 9000000)
+        event, entry = self.device.sent(acknowledge=False)
+        self.device.box.acknowledge(event)
+        self.assertTrue(self.device.box._data.drop_oldest())
+        self.device.data()
+        self.device.box.flush()
+        self.device.box.give_back([entry])
+        self.device.box.flush()
+        with RefusedFrames("/data/00000002", reads=1):
+            self.device.start().named("mill", "dev3")
+
+        self.assertEqual(self.origins(), [(2, ("mill", "dev1")), (3, ("mill", "dev2"))])
 
     def test_outbox_forgets_names_of_which_nothing_is_left(self):
         """The list of names stays short, and without a change nothing is written."""

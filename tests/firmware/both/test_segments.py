@@ -74,6 +74,22 @@ class TestSegments(unittest.TestCase):
         with open(self.folder + "/log/" + name, "wb") as file:
             file.write(content)
 
+    def fail_at(self, seq, fault):
+        """Let each reading of a frame end with a fault; returns what undoes it."""
+        read = self.log.files.read
+
+        def failing(position):
+            entry = read(position)
+            if entry is not None and entry.seq == seq:
+                raise fault
+            return entry
+
+        def undo():
+            self.log.files.read = read
+
+        self.log.files.read = failing
+        return undo
+
     def test_segments_after_restart_give_what_was_written_in_order(self):
         """All frames are there again, oldest first."""
         self.log.write(frames(1, 100))
@@ -290,7 +306,8 @@ class TestSegments(unittest.TestCase):
             for _ in range(3):  # it is tried at its turn; nobody stops at it
                 seqs += self.drain(log)
         self.assertEqual((seqs[0], seqs[-1]), (1, 100))
-        self.assertEqual((log.unacknowledged, log.oldest(), self.files()), (1, None, ["00000001"]))
+        self.assertEqual((log.unacknowledged, self.files()), (1, ["00000001"]))
+        self.assertEqual(log.oldest(), (0, 0))
 
         seqs += self.drain(self.opened())
 
@@ -302,7 +319,7 @@ class TestSegments(unittest.TestCase):
         self.log.write(frames(1, 100))
         with RefusedFrames("00000000", "00000001", "00000002"):
             log = self.opened()
-        self.assertEqual((log.oldest(), log.highest_boot(), log.has_undated(7)), (None, 0, True))
+        self.assertEqual((log.oldest(), log.highest_boot(), log.has_undated(7)), ((0, 0), 0, None))
         for seq in range(101, 801):
             log.write(frames(seq, seq))
             size = sum([os.stat(self.folder + "/log/" + name)[6] for name in self.files()])
@@ -376,6 +393,19 @@ class TestSegments(unittest.TestCase):
         self.assertEqual(self.drain(self.opened()), list(range(1, 36)))
         self.assertEqual((self.losses.told, self.files()), ([], []))
 
+    def test_segments_with_one_frame_refused_go_on_behind_it(self):
+        """It alone stays for the next start where flash still tells how long it is."""
+        self.log.write(frames(1, 5))
+        self.fail_at(2, OSError(5))
+        seqs = []
+        for _ in range(4):
+            seqs += self.drain(self.log)
+        self.assertEqual((seqs, self.losses.told, self.files()), ([1, 3, 4, 5], [], ["00000000"]))
+        self.assertEqual((self.log.unacknowledged, self.log.faults), (1, 3))
+
+        self.assertIn(2, self.drain(self.opened()))
+        self.assertEqual((self.losses.told, self.files()), ([], []))
+
     def test_segments_given_back_and_refused_stay_for_the_next_start(self):
         """A frame that was under way is no more lost than the others."""
         self.log.write(frames(1, 3))
@@ -434,30 +464,113 @@ class TestSegments(unittest.TestCase):
             self.assertEqual((self.losses.told, log.unacknowledged), ([told], before - 1))
 
     def test_segments_without_memory_for_a_frame_hold_up_nothing_for_ever(self):
-        """It is tried for a while, for memory may come back; then it alone is lost and told."""
-        self.log.write(frames(1, 3) + frames(4, 4, size=3000) + frames(5, 6))
+        """It is tried for a while, for memory may come back; then it alone waits for the next start."""
+        self.log.write(frames(1, 6))
+        undo = self.fail_at(4, MemoryError())
+        seqs = self.drain(self.log)
+        for _ in range(200):
+            self.assertIsNone(self.log.peek())
+        undo()
+        self.assertEqual(self.log.peek().seq, 4)
+        self.log._peeked = None
+        self.fail_at(4, MemoryError())
+        for _ in range(300):
+            self.assertEqual(self.drain(self.log), [])
+
+        self.assertEqual(seqs + self.drain(self.log), [1, 2, 3, 5, 6])
+        self.assertEqual((self.log.unacknowledged, self.log.oldest()), (1, (1, 1)))
+        self.log.write(frames(7, 7))
+        self.assertEqual(self.drain(self.log), [7])
+        self.assertIn(4, self.drain(self.opened()))
+        self.assertEqual((self.losses.told, self.files()), ([], []))
+
+    def test_segments_given_back_without_memory_wait_for_the_next_start(self):
+        """A frame that was under way is no more lost than the others."""
+        self.log.write(frames(1, 3))
+        self.log.peek()
+        self.log.give_back(self.log.take().position, 1)
+        self.fail_at(1, MemoryError())
+        for _ in range(300):
+            self.assertIsNone(self.log.peek())
+        self.assertEqual(self.drain(self.log), [2, 3])
+        self.assertEqual((self.log.unacknowledged, self.log.oldest()), (1, (1, 1)))
+
+        self.assertIn(1, self.drain(self.opened()))
+        self.assertEqual((self.losses.told, self.files()), ([], []))
+
+    def test_segments_without_memory_to_look_where_a_frame_ends_wait(self):
+        """While no file can be opened, nothing is passed over."""
+        self.log.write(frames(1, 3))
+        files = self.log.files
+        read, head = files.read, files.head
+
+        def short(position):
+            raise MemoryError
+
+        files.read = files.head = short
+        for _ in range(1000):
+            self.assertIsNone(self.log.peek())
+        files.read, files.head = read, head
+        self.assertEqual(self.drain(self.log), [1, 2, 3])
+        self.assertEqual((self.losses.told, self.files()), ([], []))
+
+    def test_segments_damaged_behind_a_frame_without_memory_lose_only_what_is_damaged(self):
+        """What was left for the next start is still there then."""
+        self.log.write(frames(1, 5))
+        self.flip("00000000", 116 * 3 + 50)
+        self.fail_at(2, MemoryError())
+        seqs = []
+        for _ in range(310):
+            seqs += self.drain(self.log)
+        self.assertEqual((seqs, [told[1] for told in self.losses.told]), ([1, 3], [4, 5]))
+        self.assertEqual((self.log.unacknowledged, self.files()), (1, ["00000000"]))
+
+        self.assertIn(2, self.drain(self.opened()))
+        self.assertEqual((self.losses.count, self.files()), (2, []))
+
+    def test_segments_left_for_want_of_memory_are_told_when_their_place_is_needed(self):
+        """The file goes: what nobody sent of it is lost."""
+        self.log.write(frames(1, 3))
+        self.fail_at(2, MemoryError())
+        for _ in range(310):
+            self.drain(self.log)
+        self.assertTrue(self.log.drop_oldest())
+        self.assertEqual((self.losses.told, self.log.unacknowledged), ([(1, 1, 3, 1)], 0))
+
+    def test_segments_acknowledged_ahead_are_passed_over_unread(self):
+        """A frame that arrived before reading came to it needs no memory, and costs no other."""
+        entries = frames(1, 3)
+        self.log.write(entries)
+        ahead = entries[1]
+        self.log.hold(ahead)
+        self.log.acknowledge(ahead.position)
         read = self.log.files.read
 
         def short(position):
-            entry = read(position)
-            if len(entry.payload) > 1000:
+            if position == ahead.position:
                 raise MemoryError
-            return entry
+            return read(position)
 
         self.log.files.read = short
-        seqs = self.drain(self.log)
-        for _ in range(20):
-            self.assertIsNone(self.log.peek())
-        self.log.files.read = read
-        self.assertEqual(self.log.peek().seq, 4)
-        self.log._peeked = None
-        self.log.files.read = short
-        for _ in range(30):
-            self.assertEqual(self.losses.told, [])
-            self.log.peek()
+        self.log.peek()
+        self.log.acknowledge(self.log.take().position)
 
-        self.assertEqual(seqs + self.drain(self.log), [1, 2, 3, 5, 6])
-        self.assertEqual(self.losses.told, [(1, 4, 4, 1)])
+        self.assertEqual(self.log.oldest(), (1, 3))
+        self.assertEqual(self.drain(self.log), [3])
+        self.assertEqual((self.losses.told, self.log.unacknowledged, self.files()), ([], 0, []))
+
+    def test_segments_held_and_given_back_come_at_their_place(self):
+        """One that was never sent is read in order; one that was comes first, and only once."""
+        self.log.write(frames(1, 1))
+        held = frames(2, 4)
+        self.log.write(held + frames(5, 5))
+        for entry in held:
+            self.log.hold(entry)
+        self.log.give_back(held[0].position, 0)
+        self.log.give_back(held[1].position, 1)
+        self.log.acknowledge(held[2].position)
+
+        self.assertEqual(self.drain(self.log), [3, 1, 2, 5])
         self.assertEqual((self.log.unacknowledged, self.files()), (0, []))
 
     def test_segments_without_memory_while_writing_stay_readable(self):
@@ -508,7 +621,7 @@ class TestSegments(unittest.TestCase):
                 self.assertEqual(self.log.write(frames(1, 18)), 0)
         self.assertTrue(len(self.files()) <= 16)
         self.assertEqual(len(self.files()), len(self.log.segments))
-        self.assertFalse(self.log.has_undated(2))
+        self.assertEqual(self.log.has_undated(2), False)
         self.log.files._write = write
         self.assertEqual(self.log.write(frames(1, 18)), 18)
 
@@ -539,11 +652,34 @@ class TestSegments(unittest.TestCase):
             self.log.write(frames(1, 30, boot=boot))
         with RefusedFrames("00000001", "00000002"):
             log = self.opened()
-        boots = [boot for boot in range(1, 10) if log.has_undated(boot)]
+        boots = [boot for boot in range(1, 10) if log.has_undated(boot) is None]
         self.assertEqual(boots, [4, 5, 6, 7, 8])
         with RefusedFrames("00000003"):
             log = self.opened()
-        self.assertEqual([boot for boot in range(1, 10) if log.has_undated(boot)], [8, 9])
+        boots = [boot for boot in range(1, 10) if log.has_undated(boot) is None]
+        self.assertEqual(boots, [8, 9])
+
+    def test_segments_never_seen_may_hold_the_oldest(self):
+        """Until they are looked through, wherever they lie."""
+        for which in range(3):
+            self.opened().write(frames(1, 100))
+            with RefusedFrames(self.files()[which], reads=1):
+                log = self.opened()
+            self.assertEqual(log.oldest(), (0, 0))
+            for seq in range(1, 101):
+                log.peek()
+                self.assertTrue(log.oldest() <= (1, seq))
+                log.acknowledge(log.take().position)
+            self.assertIsNone(log.oldest())
+
+    def test_segments_not_listed_may_hold_anything(self):
+        """Until the folder is open."""
+        self.log.write(frames(1, 3))
+        with RefusedFrames("/log", lists=True):
+            log = self.opened()
+        self.assertEqual((log.oldest(), log.has_undated(7)), ((0, 0), None))
+        self.assertTrue(log.open())
+        self.assertEqual((log.oldest(), log.has_undated(7)), ((1, 1), False))
 
     def test_segments_in_absent_place_raise_nothing(self):
         """No medium: nothing is written, the faults are counted, nothing is raised."""
