@@ -129,14 +129,17 @@ class SegmentReader:
         """The highest boot of which a frame is here, 0 if none is."""
         return max([segment.high[0] for segment in self.segments if segment.high] or [0])
 
-    def has_undated(self, boot: int) -> bool:
-        """Whether a frame of the boot may be here that waits for its time."""
+    def has_undated(self, boot: int) -> "bool | None":
+        """Whether a frame of the boot is here that waits for its time; None if nobody could look."""
+        found = False if self._opened else None
         for segment in self.segments:
             if segment.undated or segment.unread:
                 low, high = self._reach(segment)
                 if low[0] <= boot <= high[0]:
-                    return True
-        return False
+                    if not segment.unread:
+                        return True
+                    found = None
+        return found
 
     def _reach(self, segment: Segment):
         """The identities between which those of a segment lie."""

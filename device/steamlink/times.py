@@ -21,7 +21,8 @@ _READ_TRIES = const(3)
 class Times:
     """Dates the messages of `boot` and of the earlier ones in `logs`; anchors are kept in `path`.
 
-    There are at most `most` anchors; a segment, which goes as a whole, must not hold more boots.
+    There are at most `most` anchors, and as many that an unread file may need; a segment, which goes
+    as a whole, must not hold more boots.
     """
 
     def __init__(self, path: str, boot: int, most: int, *logs) -> None:
@@ -32,6 +33,7 @@ class Times:
         self._most = most
         self._logs = logs
         self._next_start = None  # (boot, offset) that the last estimate also gave
+        self._guesses = 0  # anchors that only what nobody could look through may need
         self._stuck = False  # nothing can be estimated before something new is known
 
     def begin(self, boot: int) -> None:
@@ -62,7 +64,7 @@ class Times:
 
     def save(self) -> bool:
         """Keep the anchors that are needed; False if the flash refuses."""
-        self.anchors.keep(self._needed)
+        self._keep()
         return self.anchors.save()
 
     def of(self, boot: int, early: bool) -> "tuple[int, int, bool] | None":
@@ -72,7 +74,7 @@ class Times:
         """
         anchor = self.anchors.get(boot)
         if anchor is None and not self._stuck and boot != self._boot:
-            if self.anchors.keep(self._needed) >= (self._most // 4 if early else self._most):
+            if self._keep() >= (self._most // 4 if early else self._most):
                 return None
             from . import dating  # seldom needed: a boot that never had a clock
 
@@ -85,8 +87,18 @@ class Times:
             anchor = self.anchors.get(boot)
         return anchor
 
+    def _keep(self) -> int:
+        """Forget the anchors that are not needed; returns how many surely are."""
+        self._guesses = 0
+        return self.anchors.keep(self._needed) - min(self._guesses, self._most)
+
     def _needed(self, boot: int) -> bool:
-        return boot == self._boot or any(log.has_undated(boot) for log in self._logs)
+        found = [log.has_undated(boot) for log in self._logs]
+        if boot == self._boot or True in found:
+            return True
+        # What stays unread for ever must not keep the anchors of all later boots: the first stay.
+        self._guesses += None in found
+        return None in found and self._guesses <= self._most
 
 
 class Anchors:

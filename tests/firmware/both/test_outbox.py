@@ -986,6 +986,45 @@ class TestOutboxTimes(OutboxCase):
         self.assertEqual(ids(first), [(1, 1), (2, 1)])
         self.assertEqual([entry.payload for entry in again], [first[0].payload])
 
+    def test_outbox_not_listed_at_the_start_keeps_the_anchors_of_what_is_in_it(self):
+        """They are needed once the folder can be read."""
+        device = self.device
+        device.wait(10)
+        device.data()
+        device.box.flush()
+        device.sync(START)
+        with RefusedFrames("/data", lists=True):
+            device.start()
+            device.data()
+            device.sync(START + 900000)
+        self.assertTrue(device.box.flush())
+
+        self.assertEqual([utc(entry) for entry in device.sent()], [START + 10000, START + 900000])
+
+    def test_outbox_with_a_file_unread_for_good_holds_up_no_later_boot(self):
+        """Hundreds of boots that knew their time late, then one that never did: its messages go out."""
+        device = self.device
+        for refused in (
+            RefusedFrames("/data/00000000"),
+            RefusedFrames("/data", lists=True),
+        ):
+            device.data()
+            device.box.flush()
+            with refused:
+                for _ in range(300):
+                    device.start()
+                    device.event()
+                    device.sync(START)
+                    self.assertEqual(len(device.sent()), 1)
+                self.assertTrue(len(device.box._times.anchors._records) <= 13 * 257)
+                device.start()
+                device.event()
+                device.start()
+                device.event()
+                device.sync(START + 900000)
+
+                self.assertEqual(len(device.sent()), 2)
+
     def test_outbox_anchors_that_flash_gives_at_the_second_try_are_used(self):
         """Else messages that the broker has already would come once more, with other times."""
         device = self.device
