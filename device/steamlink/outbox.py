@@ -74,7 +74,6 @@ class Outbox:
         self._connected = False
         self._away_since = 0
         self._committed_at = 0
-        self._retry_at = None
 
     def open(self) -> None:
         """Read anchors and segments; what is there is backlog."""
@@ -124,7 +123,7 @@ class Outbox:
         up = stamps.up_ms(payload)
         entry.at = now if up is None else min(now, up)
         try:
-            if kind == "event" and self._may_write(now):
+            if kind == "event" and now >= self._events.retry_at:
                 self._write(self._events, [entry], now)
             if entry.position is not None and not live:
                 return
@@ -143,14 +142,14 @@ class Outbox:
 
     def _make_room(self, entry: Entry, now: int) -> None:
         ring = self._ring
-        if not ring.has_room(len(entry.payload)) and self._may_write(now):
-            self._spill(now)
         while not ring.has_room(len(entry.payload)):
             victim = ring.victim(entry.kind)
             if victim is None:
                 break
-            ring.remove(victim)
-            self._release(victim)
+            if now >= self._log_of(victim.kind).retry_at:  # nothing goes that flash would take
+                self._spill(victim.kind, now)
+            elif ring.remove(victim):
+                self._release(victim)
         ring.add(entry)
 
     def _release(self, entry: Entry) -> None:
@@ -177,49 +176,47 @@ class Outbox:
 
     def flush(self) -> bool:
         """Write all to flash, for a planned restart; False if the flash refuses."""
-        return self._spill(self._up_ms())
+        now = self._up_ms()
+        done = self._spill("event", now)
+        return self._spill("data", now) and done
 
     def _keep_rules(self, now: int) -> None:
-        oldest = self._ring.oldest_at()
-        if oldest is None or not self._may_write(now):
+        ring = self._ring
+        if now >= self._events.retry_at and ring.waiting("event"):
+            self._spill("event", now)
+        data = ring.waiting("data")
+        if not data or now < self._data.retry_at:
             return
-        due = (
-            self._ring.filled()
-            or now - oldest >= self._commit_ms - _TICK_MS
-            or self._ring.has_unwritten_event()
-        )
+        oldest = min([entry.at for entry in data])
+        due = ring.filled() or now - oldest >= self._commit_ms - _TICK_MS
         if not due and not self._connected and now - self._away_since >= self._spill_ms:
             due = (
                 now - self._committed_at >= self._commit_ms - _TICK_MS
                 or self._committed_at <= self._away_since + self._spill_ms
-                or self._ring.waiting_bytes() >= self._commit_bytes
+                or sum([len(entry.payload) for entry in data]) >= self._commit_bytes
             )
         if due:
-            self._spill(now)
+            self._spill("data", now)
 
-    def _may_write(self, now: int) -> bool:
-        return self._retry_at is None or now >= self._retry_at
+    def _spill(self, kind: str, now: int) -> bool:
+        """Write what of a kind is only in RAM; False if flash refuses.
 
-    def _spill(self, now: int) -> bool:
-        """Write what is only in RAM; what is under way stays with its sender, the rest leaves RAM."""
+        What is under way stays with its sender, the rest of what flash has leaves RAM.
+        """
         ring = self._ring
         for entry in [entry for entry in ring.entries if entry.position is not None]:
-            if entry.flying:
-                ring.remove(entry)
-            else:
+            if ring.remove(entry) and not entry.flying:
                 self._to_backlog(entry)
-        waiting = list(ring.entries)
+        waiting = ring.waiting(kind)
         for entry in waiting:
             self._date_entry(entry)
-        events = [entry for entry in waiting if entry.kind == "event"]
-        data = [entry for entry in waiting if entry.kind == "data"]
-        done = self._write(self._events, events, now) and self._write(self._data, data, now)
+        log = self._log_of(kind)
+        done = self._write(log, waiting, now)
         for entry in waiting:
-            if entry.position is not None:
-                ring.remove(entry)
-                if not entry.flying:
-                    self._log_of(entry.kind).give_back(entry.position, entry.tries)
-        self._committed_at = now
+            if entry.position is not None and ring.remove(entry) and not entry.flying:
+                log.give_back(entry.position, entry.tries)
+        if log is self._data:
+            self._committed_at = now
         return done
 
     def _write(self, log: SegmentLog, entries, now: int) -> bool:
@@ -230,7 +227,7 @@ class Outbox:
         for entry in entries[:done]:
             if entry.flying or entry.tries or (entry.live and entry.kind == "event"):
                 log.hold(entry)
-        self._retry_at = None if done == len(entries) else now + _RETRY_MS
+        log.retry_at = 0 if done == len(entries) else now + _RETRY_MS
         return done == len(entries)
 
     # -- out
@@ -349,15 +346,11 @@ class Outbox:
 
     def _kept(self) -> bool:
         """Whether all anchors are in flash."""
-        if self._times.anchors.saved:
-            return True
+        anchors = self._times.anchors
         now = self._up_ms()
-        if not self._may_write(now):
-            return False
-        if not self._times.save():
-            self._retry_at = now + _RETRY_MS
-            return False
-        return True
+        if not anchors.saved and now >= anchors.retry_at and not self._times.save():
+            anchors.retry_at = now + _RETRY_MS
+        return anchors.saved
 
     def _date(self, entry: Entry, anchor) -> bool:
         from . import dating  # only what was made before the clock was known needs it
@@ -418,7 +411,8 @@ class Outbox:
         While flash refuses, a message that tells of a loss costs another one: losses are joined
         until the link is there, and until the last message that told of some is sent.
         """
-        if self._retry_at is None or (self._connected and not self._ring.has_unwritten_event()):
+        refused = self._events.retry_at or self._data.retry_at
+        if not refused or (self._connected and not self._ring.waiting("event")):
             return self._losses.take()
         return []
 

@@ -34,8 +34,8 @@ class Ring:
         return self._size() + more + _OVERHEAD <= self._limit
 
     def filled(self) -> bool:
-        """Whether it is more than three quarters full."""
-        return self._size() * 4 > self._limit * 3
+        """Whether it is more than three quarters full, and not by events."""
+        return self._size() * 4 > self._limit * 3 and not self._crowded(0)
 
     def victim(self, kind: str) -> "Entry | None":
         """What goes first when an entry of `kind` does not fit: the oldest that is not under way.
@@ -43,8 +43,7 @@ class Ring:
         Data goes while events fill less than a quarter of the ring, so that neither pushes the
         other out.
         """
-        events = sum([_of(entry) for entry in self.entries if entry.kind == "event"])
-        crowded = events * 4 > self._limit - (_OVERHEAD * 4 if kind == "event" else 0)
+        crowded = self._crowded(_OVERHEAD if kind == "event" else 0)
         found = None
         for entry in self.entries:
             if not entry.flying:
@@ -53,18 +52,14 @@ class Ring:
                 found = found or entry
         return found
 
-    def has_unwritten_event(self) -> bool:
-        """Whether an event is in RAM only, because the flash refused it."""
-        return any(e.kind == "event" and e.position is None for e in self.entries)
+    def waiting(self, kind: str) -> "list[Entry]":
+        """The entries of a kind that are in RAM only."""
+        return [entry for entry in self.entries if entry.kind == kind and entry.position is None]
 
-    def waiting_bytes(self) -> int:
-        """Payload that is in RAM only, in bytes."""
-        return sum([len(entry.payload) for entry in self.entries if entry.position is None])
-
-    def oldest_at(self) -> "int | None":
-        """The uptime from which the oldest entry that is in RAM only counts its age."""
-        ages = [entry.at for entry in self.entries if entry.position is None]
-        return min(ages) if ages else None
+    def _crowded(self, more: int) -> bool:
+        """Whether events, with `more` bytes, fill more than a quarter."""
+        events = sum([_of(entry) for entry in self.entries if entry.kind == "event"])
+        return (events + more) * 4 > self._limit
 
     def _size(self) -> int:
         return sum([_of(entry) for entry in self.entries])

@@ -39,6 +39,7 @@ class SegmentLog(SegmentReader):
         self._flash_free = flash_free
         self._make_room = make_room
         self._next_number = 0
+        self.retry_at = 0  # its owner's: until then flash, which refused, is not asked to write
 
     # -- opening
 

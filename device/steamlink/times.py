@@ -111,6 +111,7 @@ class Anchors:
         self._path = path
         self._records = b""
         self.saved = True
+        self.retry_at = 0  # as of a SegmentLog
 
     def load(self) -> None:
         """Read the file; one that is damaged or absent gives none.

@@ -521,6 +521,100 @@ class TestOutbox(OutboxCase):
         device.start()
         self.assertEqual(len(device.sent()), 6)
 
+    def unusable(self, name):
+        """A new device of which a folder of the store refuses everything."""
+        os.rmdir(self.folder + "/" + name)
+        folders.write(self.folder + "/" + name, "a file in its place")
+        self.device.boot -= 1
+        self.device.start()
+        self.device.sync(START)
+        return self.device
+
+    def test_outbox_without_a_folder_for_events_keeps_data_in_flash(self):
+        """Twenty minutes offline: events stay in RAM, and no data is lost or kept out of flash."""
+        device = self.unusable("events")
+        device.event()
+        for _ in range(400):
+            device.wait(3)
+            device.data(size=100)
+        self.assertFalse(device.box.flush())
+        self.assertEqual((device.box.backlog, device.box.drops), (401, 0))
+
+        device.start()
+
+        self.assertEqual(ids(device.sent()), [(1, seq) for seq in range(2, 402)])
+
+    def test_outbox_without_a_folder_for_data_keeps_events_in_flash(self):
+        """The newest data stays in RAM, what is lost of it is told, and no event is."""
+        device = self.unusable("data")
+        for _ in range(100):
+            device.wait(6)
+            device.data(size=300)
+            device.event()
+        device.box.connected(True)
+        losses = device.box.take_losses()
+        self.assertTrue(0 < losses[0][3] < 100)
+        self.assertEqual(device.box.backlog, 200 - losses[0][3])
+        device.start()
+        self.assertEqual([entry.kind for entry in device.sent()], ["event"] * 100)
+
+    def writes(self, device, seconds):
+        """How often a file of data changed while a message came every two seconds."""
+        before = None
+        count = 0
+        for second in range(seconds):
+            if second % 2 == 0:
+                device.data()
+            device.wait(1)
+            path = self.folder + "/data"
+            now = [(name, os.stat(path + "/" + name)[6]) for name in sorted(os.listdir(path))]
+            count += now != before
+            before = now
+        return count
+
+    def test_outbox_with_events_refused_writes_data_no_more_often(self):
+        """What one folder refuses wears out nothing: data still goes once a minute."""
+        for count in (1, 300):
+            self.tearDown()
+            self.setUp()
+            device = self.unusable("events")
+            for _ in range(count):
+                device.event()
+
+            self.assertTrue(9 <= self.writes(device, 600) <= 13)
+            self.assertTrue(device.box._events.faults < 200)
+
+    def test_outbox_with_events_refused_for_long_gives_data_its_place(self):
+        """Events that fill the ring go before data is lost, and are told."""
+        device = self.unusable("events")
+        for _ in range(300):
+            device.event()
+        for _ in range(50):
+            device.data(size=900)
+            device.wait(1)
+        device.box.flush()
+        kinds = [entry.kind for entry in device.box._ring.entries]
+        self.assertEqual(kinds, ["event"] * len(kinds))
+        self.assertTrue(len(kinds) >= 20)
+        self.assertEqual(device.box.backlog + device.box.drops, 350)
+        self.assertEqual(len([e for e in device.sent() if e.kind == "data"]), 50)
+
+    def test_outbox_with_anchors_refused_keeps_data_in_flash(self):
+        """A link that waits for them keeps nothing else out of it."""
+        device = self.device
+        device.data()
+        device.box.flush()
+        os.mkdir(self.folder + "/anchors.new")
+        device.sync(START)
+        device.box.connected(True)
+        for _ in range(120):
+            device.data(live=True)
+            device.now += 1000
+            self.assertIsNone(device.box.next_backlog())
+            device.box.tick()
+        device.start()
+        self.assertTrue(device.box.backlog > 60)
+
     def test_outbox_oldest_is_the_lowest_anywhere(self):
         """RAM, flash and what is under way count."""
         device = self.device
