@@ -67,9 +67,7 @@ class Outbox:
             flash_free=flash_free,
             make_room=self._data.drop_oldest,
         )
-        self._times = Times(
-            folder + "/anchors", boot, segment_bytes // 64, self._events, self._data
-        )
+        self._times = Times(folder + "/anchors", boot, self._events, self._data)
         self._origins = Origins(folder)
         self._connected = False
         self._away_since = 0

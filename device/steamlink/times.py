@@ -16,23 +16,24 @@ _SIZE = const(13)
 _CRC = const(4)
 _ESTIMATED = const(4)
 _READ_TRIES = const(3)
+_MOST = const(128)  # more than the boots in a few segments of events
 
 
 class Times:
     """Dates the messages of `boot` and of the earlier ones in `logs`; anchors are kept in `path`.
 
-    There are at most `most` anchors; a segment, which goes as a whole, must not hold more boots.
+    At most 128 boots are estimated ahead of the oldest messages, and at most 128 anchors are kept for
+    what nobody could look through.
     """
 
-    def __init__(self, path: str, boot: int, most: int, *logs) -> None:
+    def __init__(self, path: str, boot: int, *logs) -> None:
         self.anchors = Anchors(path)
         self.waiting = False  # a message of this boot was put before its time was known
         self.used = False  # a message of this boot has got its time from its anchor
         self._boot = boot
-        self._most = most
         self._logs = logs
         self._next_start = None  # (boot, offset) that the last estimate also gave
-        self._guesses = 0  # how many more anchors are kept for what nobody could look through
+        self._guesses = 0  # anchors that only what nobody could look through may need
         self._stuck = False  # nothing can be estimated before something new is known
 
     def begin(self, boot: int) -> None:
@@ -69,11 +70,11 @@ class Times:
     def of(self, boot: int, early: bool) -> "tuple[int, int, bool] | None":
         """The anchor of a boot, estimated if need be; `early` for messages that run ahead.
 
-        Those leave three quarters of the places, so that the oldest messages can always go on.
+        Those wait where too many did, and the oldest messages can always go on.
         """
         anchor = self.anchors.get(boot)
         if anchor is None and not self._stuck and boot != self._boot:
-            if self._keep() >= (self._most // 4 if early else self._most):
+            if early and self._keep() >= _MOST:
                 return None
             from . import dating  # seldom needed: a boot that never had a clock
 
@@ -87,16 +88,17 @@ class Times:
         return anchor
 
     def _keep(self) -> int:
-        self._guesses = self._most // 8
-        return self.anchors.keep(self._needed)
+        """Forget the anchors that are not needed; returns how many estimates are, guesses apart."""
+        self._guesses = 0
+        return self.anchors.keep(self._needed) - min(self._guesses, _MOST)
 
     def _needed(self, boot: int) -> bool:
         found = [log.has_undated(boot) for log in self._logs]
         if boot == self._boot or True in found:
             return True
         # What stays unread for ever must not keep the anchors of all later boots: the first stay.
-        self._guesses -= None in found
-        return None in found and self._guesses >= 0
+        self._guesses += None in found
+        return None in found and self._guesses <= _MOST
 
 
 class Anchors:
@@ -152,14 +154,14 @@ class Anchors:
         return True
 
     def keep(self, needed) -> int:
-        """Forget the boots for which `needed(boot)` is false; returns how many are left."""
+        """Forget the boots for which `needed(boot)` is false; returns how many estimates are left."""
         left = []
         for at in range(0, len(self._records), _SIZE):
             record = self._records[at : at + _SIZE]
             if needed(struct.unpack_from("<I", record)[0]):
                 left.append(record)
         self._records = b"".join(left)
-        return len(left)
+        return sum([record[-1] // _ESTIMATED for record in left])
 
     def save(self) -> bool:
         """Write the file anew; False if the flash refuses, and then it is worth trying again."""
