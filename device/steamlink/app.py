@@ -359,21 +359,23 @@ class App:
 
     def keep(self, reason: str) -> None:
         """Write what is only in memory: the last thing before a planned end."""
-        kept = False
-        steps = [self.clock.save_floor, gc.collect, self.outbox.flush]
-        if self.measuring is not None:
-            steps.insert(0, self.measuring.put_rows)
-        for step in steps:
-            try:
-                kept = step()
-            except Exception as fault:  # noqa: BLE001 - each of them is worth trying
-                kept = False
-                self.log.note("at the end: {}".format(fault))
+        self._attempt(gc.collect)
+        self._attempt(self.clock.save_floor)
+        kept = self.measuring is None or self._attempt(self.measuring.put_rows)
+        kept = self._attempt(self.outbox.flush) and kept
         if kept:
             self.boots.ended(reason)
         else:  # the next boot shall not call this a clean end
             self.boots.blame(reason)
         self.board.sync()
+
+    def _attempt(self, step):
+        """What a step of the end gives, False where it fails: each of them is worth trying."""
+        try:
+            return step()
+        except Exception as fault:  # noqa: BLE001 - see above
+            self.log.note("at the end: {}".format(fault))
+            return False
 
     def _spawn(self, coroutine) -> None:
         # Kept, or the collector may take a task that runs.

@@ -82,23 +82,25 @@ class Gathering:
         return up_ms - rows[0][0] >= (self._publish_ms if online else self._hold_ms)
 
     def take(self):
-        """Hand over what waits: (up_ms of row 0, rows [dt_ms, value...], quality).
+        """Hand over the first rows of a message: (up_ms of row 0, rows [dt_ms, value...], quality).
 
         Quality lists (row, column, code). With nothing waiting: (None, [], []). MemoryError leaves
         all of it waiting.
         """
-        rows, codes = self._rows, self._codes
+        most = self._most
+        rows, codes = self._rows[:most], self._codes[:most]
         if not rows:
             return None, [], []
+        later = self._rows[most:], self._codes[most:]
         start_ms = rows[0][0]
         quality = []
         for number, found in enumerate(codes):
             quality.extend([(number, column, found[column]) for column in sorted(found)])
         offsets = [row[0] - start_ms for row in rows]
         taken = start_ms, rows, quality
-        self._rows, self._codes = [], []
         # Nothing below needs memory: until here what failed has changed nothing.
-        self._urgent = False
+        self._rows, self._codes = later
+        self._urgent = self._urgent and bool(self._rows)
         for number in range(len(offsets)):
             rows[number][0] = offsets[number]
         return taken

@@ -69,16 +69,20 @@ class Measuring:
         if self.gathering.due(up_ms, self._live()):
             self.put_rows()
 
-    def put_rows(self) -> None:
-        """Make a message of the rows that wait."""
+    def put_rows(self) -> bool:
+        """Make messages of the rows that wait; False where there is no memory for it now."""
+        while True:
+            try:
+                up_ms, rows, quality = self.gathering.take()
+            except MemoryError:
+                self._app.counters.add("rows_waiting")
+                return False
+            if not rows:
+                return True
+            self._put(up_ms, rows, quality)
+
+    def _put(self, up_ms: int, rows, quality) -> None:
         app, live = self._app, self._live()
-        try:
-            up_ms, rows, quality = self.gathering.take()
-        except MemoryError:
-            app.counters.add("rows_waiting")
-            return
-        if not rows:
-            return
         seq = app.session.seq
         try:
             app.session.rows(self.sampler.names, up_ms, rows, quality, live=live)

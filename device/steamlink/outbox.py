@@ -144,8 +144,12 @@ class Outbox:
             victim = ring.victim(entry.kind)
             if victim is None:
                 break
-            if now >= self._log_of(victim.kind).retry_at:  # nothing goes that flash would take
+            # Nothing goes that flash would take, nor while flash would take much of the other kind.
+            other = "data" if victim.kind == "event" else "event"
+            if now >= self._log_of(victim.kind).retry_at:
                 self._spill(victim.kind, now)
+            elif now >= self._log_of(other).retry_at and ring.crowded(other):
+                self._spill(other, now)
             elif ring.remove(victim):
                 self._release(victim)
         ring.add(entry)

@@ -35,7 +35,7 @@ class Ring:
 
     def filled(self) -> bool:
         """Whether it is more than three quarters full, and not by events."""
-        return self._size() * 4 > self._limit * 3 and not self._crowded(0)
+        return self._size() * 4 > self._limit * 3 and not self.crowded("event")
 
     def victim(self, kind: str) -> "Entry | None":
         """What goes first when an entry of `kind` does not fit: the oldest that is not under way.
@@ -43,7 +43,7 @@ class Ring:
         Data goes while events fill less than a quarter of the ring, so that neither pushes the
         other out.
         """
-        crowded = self._crowded(_OVERHEAD if kind == "event" else 0)
+        crowded = self.crowded("event", _OVERHEAD if kind == "event" else 0)
         found = None
         for entry in self.entries:
             if not entry.flying:
@@ -56,10 +56,10 @@ class Ring:
         """The entries of a kind that are in RAM only."""
         return [entry for entry in self.entries if entry.kind == kind and entry.position is None]
 
-    def _crowded(self, more: int) -> bool:
-        """Whether events, with `more` bytes, fill more than a quarter."""
-        events = sum([_of(entry) for entry in self.entries if entry.kind == "event"])
-        return (events + more) * 4 > self._limit
+    def crowded(self, kind: str, more: int = 0) -> bool:
+        """Whether the entries of a kind, with `more` bytes, fill more than a quarter."""
+        size = sum([_of(entry) for entry in self.entries if entry.kind == kind])
+        return (size + more) * 4 > self._limit
 
     def _size(self) -> int:
         return sum([_of(entry) for entry in self.entries])

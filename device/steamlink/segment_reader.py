@@ -70,11 +70,11 @@ class SegmentReader:
 
     def hold(self, entry: Entry) -> None:
         """Count an entry just written as handed out: it goes from RAM."""
-        segment, offset = self._at_cursor()
-        if segment is None:
+        if entry.position[0] not in [segment.number for segment in self.segments]:
             return  # dropped already
         self._taken[entry.position] = (entry.boot, entry.seq)
-        if entry.position == (segment.number, offset):
+        self._at_cursor()
+        if entry.position == self._cursor:
             self._peeked = None
             self._cursor = after(entry)
         else:

@@ -151,7 +151,9 @@ class SegmentLog(SegmentReader):
         size = HEADER + len(entry.payload)
         last = self.segments[-1] if self.segments else None
         fits = last is not None and not last.sealed and last.size + size <= self._segment_bytes
-        if fits and last.high < (entry.boot, entry.seq):
+        # Reading may be past it, where what it waits for is under way or set aside.
+        behind = fits and last.number < self._cursor[0]
+        if fits and not behind and last.high < (entry.boot, entry.seq):
             return last
         wanted = max(self._segment_bytes, size)
         while self.segments and self.room() < wanted:

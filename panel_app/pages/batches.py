@@ -59,7 +59,7 @@ class BatchesPage:
         self._given = given
         self._zone = ZoneInfo(given.batch_zone)
         self._day = given.route.day
-        self._built: date | None = None
+        self._built: tuple[date, bool] | None = None
         self._asked_us = 0
         self.view: Any = Batches()
 
@@ -70,10 +70,10 @@ class BatchesPage:
     def refresh(self) -> None:
         """Ask again now and then while the day is today; follow today over midnight."""
         now_us = to_us(self._given.clock())
-        shown = self._shown(now_us)
-        if shown != self._built:
+        shown, today = self._shown(now_us), self._today(now_us)
+        if (shown, shown == today) != self._built:
             self._build()
-        elif shown == self._today(now_us) and now_us - self._asked_us > REFRESH_US:
+        elif shown == today and now_us - self._asked_us > REFRESH_US:
             self._ask(now_us)
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ class BatchesPage:
         given = self._given
         now_us = to_us(given.clock())
         shown, today = self._shown(now_us), self._today(now_us)
-        self._built = shown
+        self._built = shown, shown == today
         self.view.build(
             BatchesState(
                 lang=given.translator.language,
@@ -105,7 +105,7 @@ class BatchesPage:
         self._given.fetch(future, partial(self._take, day))
 
     def _take(self, day: date, found: list[BatchMinute]) -> None:
-        if day != self._built:
+        if self._built is None or day != self._built[0]:
             return
         now = self._given.clock().astimezone(self._zone)
         self.view.give(batches_day(day, found, now))

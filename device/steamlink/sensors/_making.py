@@ -73,8 +73,7 @@ def make(cfg, buses, taken=(), period_ms=None):
     _check(complete)
     if period_ms:
         complete["every_ms"] = every_ms = span_ms(complete, period_ms)
-        if "lead_ms" not in cfg:
-            complete["lead_ms"] = min(complete["lead_ms"], every_ms)
+        complete["lead_ms"] = min(complete["lead_ms"], every_ms)
     driver = module.Driver(bus, complete)
     driver.chains = []
     metrics = driver.metrics()

@@ -541,6 +541,21 @@ class TestApp(unittest.TestCase):
         self.assertEqual(device.outbox.drops, 0)
         self.assertEqual(device.counters.snapshot()["rows_waiting"], 1)
 
+    def test_app_end_without_memory_for_its_rows_is_no_clean_one(self):
+        """The next boot declares what may be missing."""
+        device = self.started()
+        device.measuring.take_row(1000, [7.5, 51.0], {})
+
+        def short():
+            raise MemoryError
+
+        device.measuring.gathering.take = short
+        device.keep("command")
+
+        resets = [message["d"] for kind, message in self.sent(self.started()) if kind == "event"]
+        self.assertEqual([told["clean"] for told in resets][-1], False)
+        self.assertTrue(resets[-1]["lost_at_most_s"] > 0)
+
     def test_app_rows_without_memory_even_for_the_log_are_told_as_lost(self):
         """Their number is used up first."""
         device = self.started()

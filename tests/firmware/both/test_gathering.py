@@ -62,6 +62,19 @@ class TestGathering(unittest.TestCase):
         self.assertEqual(rows.take(), (1000, taken, [(0, 0, 68), (1, 1, 8)]))
         self.assertEqual((rows.take(), rows.dropped), ((None, [], []), 0))
 
+    def test_gathering_that_waited_long_hands_over_a_message_at_a_time(self):
+        """What a shortage has piled up does not become one message that memory is too short for."""
+        rows = gathering()
+        for number in range(5):
+            rows.add(1000 * number, [number, 0], {1: number}, urgent=number > 3)
+
+        first = [[0, 0, 0], [1000, 1, 0], [2000, 2, 0]]
+        self.assertEqual(rows.take(), (0, first, [(0, 1, 0), (1, 1, 1), (2, 1, 2)]))
+        self.assertTrue(rows.due(4000, True))
+        self.assertEqual(rows.take(), (3000, [[0, 3, 0], [1000, 4, 0]], [(0, 1, 3), (1, 1, 4)]))
+        self.assertFalse(rows.due(4000, True))
+        self.assertEqual(rows.take(), (None, [], []))
+
     def test_gathering_with_all_rows_is_due(self):
         """Online and offline."""
         for online in (False, True):
@@ -128,7 +141,7 @@ class TestGathering(unittest.TestCase):
 
     def test_gathering_keeps_row_when_quality_changes(self):
         """The same value with another code, or none at all, is a change."""
-        rows = gathering(deadbands={"a": 5})
+        rows = gathering(rows=5, deadbands={"a": 5})
         rows.add(0, [1, 1], {})
         rows.add(1000, [1, 1], {0: 68})
         rows.add(2000, [None, 1], {0: 8})

@@ -93,14 +93,14 @@ def test_day_span_follows_the_clock_changes_of_its_zone():
 class Asked:
     """A page's surroundings; each question waits until `answer` is called."""
 
-    def __init__(self):
+    def __init__(self, day=""):
         self.now = datetime(2026, 11, 23, 23, 59, 50, tzinfo=UTC)
         self.waiting = []
         self.page = BatchesPage(
             SimpleNamespace(
                 clock=lambda: self.now,
                 translator=translator_of("en"),
-                route=Route(page="batches"),
+                route=Route(page="batches", day=day),
                 batch_zone="UTC",
                 history=SimpleNamespace(batches=lambda span: Future()),
                 fetch=lambda future, then: self.waiting.append(then),
@@ -119,6 +119,11 @@ class Asked:
         return msgspec.json.decode(self.page.view.state, type=BatchesState).day
 
     @property
+    def is_today(self):
+        """Whether the page says that this day is today."""
+        return msgspec.json.decode(self.page.view.state, type=BatchesState).today
+
+    @property
     def given(self):
         """The day whose minutes it was given."""
         return msgspec.json.decode(self.page.view.data, type=BatchesDay).day
@@ -135,6 +140,17 @@ def test_today_open_over_midnight_becomes_the_new_day():
     asked.answer(0, "2026-11-24_00-00")
 
     assert (asked.built, asked.given) == ("2026-11-24", "2026-11-24")
+
+
+def test_day_of_an_address_that_was_today_is_yesterday_after_midnight():
+    """A bookmark of today then offers the next day, as any other day does."""
+    asked = Asked(day="2026-11-23")
+    assert asked.is_today
+
+    asked.now += timedelta(seconds=12)
+    asked.page.refresh()
+
+    assert (asked.built, asked.is_today) == ("2026-11-23", False)
 
 
 def test_answer_for_a_day_that_was_left_is_not_shown():
