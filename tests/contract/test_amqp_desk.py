@@ -212,4 +212,6 @@ def test_desk_looks_at_everything_beyond_what_one_consumer_may_hold(bench, monke
     assert bench.desk.drop(last.id) == last
     assert bench.desk.retry(lambda _: True) == 2_499
 
-    assert bench.desk.messages(10_000) == []
+    # An acknowledgement under way when a channel closes may be lost: such a message goes once more.
+    while bench.desk.messages(10_000):
+        assert bench.desk.retry(lambda _: True) < 100
