@@ -437,8 +437,8 @@ def test_backup_of_months_takes_the_memory_of_a_day(stores, tmp_path):
         one, other = stores("sqlite"), stores("sqlite")
         for day in range(days):
             first = START - day * DAY
-            times = [first + index * 10 * SECOND for index in range(3_000)]
-            values = [[index % 97 / 8, 50.0, 3.0] for index in range(3_000)]
+            times = [first + index * 10 * SECOND for index in range(1_500)]
+            values = [[index % 97 / 8, 50.0, 3.0] for index in range(1_500)]
             one.write(Batch(batch_id="x", rows=[rows_of(values, times)]))
         tracemalloc.start()
         path, _ = back_up(one, tmp_path)
