@@ -213,5 +213,7 @@ def test_desk_looks_at_everything_beyond_what_one_consumer_may_hold(bench, monke
     assert bench.desk.retry(lambda _: True) == 2_499
 
     # An acknowledgement under way when a channel closes may be lost: such a message goes once more.
-    while bench.desk.messages(10_000):
-        assert bench.desk.retry(lambda _: True) < 100
+    for _ in range(3):
+        if bench.desk.messages(10_000):
+            assert bench.desk.retry(lambda _: True) < 100
+    assert bench.desk.messages(10_000) == []

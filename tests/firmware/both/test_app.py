@@ -24,6 +24,11 @@ CONFIG = {
 }
 
 
+def short(*_):
+    """What finds no memory."""
+    raise MemoryError
+
+
 class TestApp(unittest.TestCase):
     """From power on to the planned end."""
 
@@ -506,9 +511,6 @@ class TestApp(unittest.TestCase):
         self.sent(device)
         learn = device.outbox._times.learn
 
-        def short(payload):
-            raise MemoryError
-
         device.outbox._times.learn = short
         device.measuring.take_row(1000, [7.5, 51.0], {})
         device.measuring.put_rows()
@@ -524,9 +526,6 @@ class TestApp(unittest.TestCase):
         device = self.started()
         self.sent(device)
         take = device.measuring.gathering.take
-
-        def short():
-            raise MemoryError
 
         device.measuring.gathering.take = short
         device.measuring.take_row(1000, [7.5, 51.0], {})
@@ -546,9 +545,6 @@ class TestApp(unittest.TestCase):
         device = self.started()
         device.measuring.take_row(1000, [7.5, 51.0], {})
 
-        def short():
-            raise MemoryError
-
         device.measuring.gathering.take = short
         device.keep("command")
 
@@ -560,9 +556,6 @@ class TestApp(unittest.TestCase):
         """Their number is used up first."""
         device = self.started()
         self.sent(device)
-
-        def short(*_):
-            raise MemoryError
 
         device.log.note = short
         device.measuring.take_row(1000, ["no number", 51.0], {})

@@ -90,6 +90,17 @@ class TestSegments(unittest.TestCase):
         self.log.files.read = failing
         return undo
 
+    def test_segments_frame_whose_file_was_dropped_is_not_held(self):
+        """It went to make room before its sender could be noted: nothing of it stays behind."""
+        flying = frames(1, 1)
+        self.log.write(flying)
+        self.log.write(frames(2, 60))
+        self.assertTrue(self.log.drop_oldest())
+
+        self.log.hold(flying[0])
+
+        self.assertEqual((self.log._taken, self.log._ahead), ({}, {}))
+
     def test_segments_after_restart_give_what_was_written_in_order(self):
         """All frames are there again, oldest first."""
         self.log.write(frames(1, 100))
